@@ -1,0 +1,250 @@
+//! Bytes on their way: what came from a client and is not processed, what is for it and not sent.
+//!
+//! Both hold no memory when they are empty, so that an idle connection costs none. This module must not know protocols
+//! or sockets.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Input that is not processed yet: the beginning of a request, or requests beyond the connection's share.
+#[derive(Debug, Default)]
+pub struct Input {
+    bytes: Vec<u8>,
+    start: usize,
+}
+
+impl Input {
+    /// The unprocessed bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.start == self.bytes.len()
+    }
+
+    /// Number of unprocessed bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    /// Appends bytes that came in. O(bytes) amortised.
+    pub fn extend(&mut self, more: &[u8]) {
+        if self.start > 0 && self.bytes.len() + more.len() > self.bytes.capacity() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
+        self.bytes.extend_from_slice(more);
+    }
+
+    /// Drops the first `count` unprocessed bytes; frees the memory when none are left.
+    pub fn consume(&mut self, count: usize) {
+        self.start += count.min(self.len());
+        if self.is_empty() {
+            *self = Input::default();
+        }
+    }
+
+    /// Makes sure that `count` bytes fit without growing step by step: a request has said how long it will be.
+    pub fn reserve(&mut self, count: usize) {
+        if count > self.bytes.capacity() - self.start {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+            self.bytes
+                .reserve_exact(count.saturating_sub(self.bytes.len()));
+        }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+}
+
+/// Output that is not sent yet.
+///
+/// Replies are appended to one buffer; a long value is not copied but shared, which splits the output in pieces.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Finished pieces in front of `tail`.
+    pieces: VecDeque<Piece>,
+    tail: Vec<u8>,
+    /// How much of the first piece has been sent.
+    sent: usize,
+    /// Unsent bytes in `pieces`.
+    queued: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Owned(Vec<u8>),
+    Shared(Arc<Vec<u8>>),
+}
+
+impl Piece {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Owned(bytes) => bytes,
+            Piece::Shared(bytes) => bytes,
+        }
+    }
+}
+
+/// Values from this length on are shared instead of copied.
+const SHARE_FROM_BYTES: usize = 64 * 1024;
+/// A buffer that grew above this is given back, not kept for the next reply.
+const KEEP_BYTES_MAX: usize = 256 * 1024;
+
+impl Output {
+    /// Where replies are appended.
+    #[inline]
+    pub fn tail(&mut self) -> &mut Vec<u8> {
+        &mut self.tail
+    }
+
+    /// Appends a value that is kept elsewhere too, without copying it if it is long.
+    pub fn push_shared(&mut self, bytes: &Arc<Vec<u8>>) {
+        if bytes.len() < SHARE_FROM_BYTES {
+            self.tail.extend_from_slice(bytes);
+            return;
+        }
+        if !self.tail.is_empty() {
+            let tail = std::mem::take(&mut self.tail);
+            self.queue(Piece::Owned(tail));
+        }
+        self.queue(Piece::Shared(Arc::clone(bytes)));
+    }
+
+    fn queue(&mut self, piece: Piece) {
+        if self.pieces.is_empty() {
+            // What was sent of the tail was sent of this piece.
+            self.queued = 0;
+        }
+        self.queued += piece.bytes().len();
+        self.pieces.push_back(piece);
+    }
+
+    /// Number of bytes not sent.
+    pub fn len(&self) -> usize {
+        self.queued + self.tail.len() - self.sent
+    }
+
+    /// Whether all is sent.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The next bytes to send: as many as lie together. Empty when all is sent.
+    pub fn next(&self) -> &[u8] {
+        let first = self.pieces.front().map_or(&self.tail[..], Piece::bytes);
+        &first[self.sent..]
+    }
+
+    /// Says that `count` of the bytes that [`Output::next`] gave are sent. Empty memory is given back with
+    /// [`Output::recycle`].
+    pub fn advance(&mut self, count: usize) {
+        self.sent += count;
+        match self.pieces.front() {
+            Some(piece) => {
+                let len = piece.bytes().len();
+                if self.sent >= len {
+                    self.sent = 0;
+                    self.queued -= len;
+                    self.pieces.pop_front();
+                }
+            }
+            None if self.sent >= self.tail.len() => {
+                self.tail.clear();
+                self.sent = 0;
+            }
+            None => {}
+        }
+    }
+
+    /// Takes a buffer to append to, if it has none.
+    pub fn supply(&mut self, spare: &mut Vec<Vec<u8>>) {
+        if self.tail.capacity() == 0
+            && let Some(buffer) = spare.pop()
+        {
+            self.tail = buffer;
+        }
+    }
+
+    /// Gives its empty buffer to `spare` for the next connection, so that idle ones hold none.
+    pub fn recycle(&mut self, spare: &mut Vec<Vec<u8>>) {
+        const SPARE_MAX: usize = 64;
+        if self.is_empty() {
+            let tail = std::mem::take(&mut self.tail);
+            self.pieces = VecDeque::new();
+            if (1..=KEEP_BYTES_MAX).contains(&tail.capacity()) && spare.len() < SPARE_MAX {
+                spare.push(tail);
+            }
+        }
+    }
+
+    /// Forgets what is not sent, and frees it.
+    pub fn clear(&mut self) {
+        *self = Output::default();
+    }
+
+    /// Bytes of memory that it holds; shared values count, since they would go if it did not hold them.
+    pub fn heap_bytes(&self) -> usize {
+        self.queued + self.tail.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_keeps_what_is_not_consumed_and_frees_when_empty() {
+        let mut input = Input::default();
+        input.extend(b"abc");
+        input.consume(1);
+        input.extend(b"de");
+        assert_eq!(input.bytes(), b"bcde");
+        input.consume(4);
+        assert_eq!((input.bytes(), input.heap_bytes()), (&b""[..], 0));
+    }
+
+    #[test]
+    fn output_gives_pieces_in_order_however_little_is_sent_at_a_time() {
+        let long = Arc::new(vec![b'x'; SHARE_FROM_BYTES]);
+        for step in [1, 7, 1000, usize::MAX] {
+            let mut output = Output::default();
+            let mut expected = Vec::new();
+            for part in [&b"first "[..], b"second "] {
+                output.tail().extend_from_slice(part);
+                expected.extend_from_slice(part);
+                output.push_shared(&long);
+                expected.extend_from_slice(&long);
+            }
+            output.tail().extend_from_slice(b"end");
+            expected.extend_from_slice(b"end");
+            let mut sent = Vec::new();
+            while !output.is_empty() {
+                let next = output.next();
+                let count = next.len().min(step);
+                sent.extend_from_slice(&next[..count]);
+                output.advance(count);
+                assert_eq!(output.len(), expected.len() - sent.len());
+            }
+            assert!(sent == expected, "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_value_shared_while_half_of_the_tail_is_sent_comes_after_it() {
+        let long = Arc::new(vec![b'x'; SHARE_FROM_BYTES]);
+        let mut output = Output::default();
+        output.tail().extend_from_slice(b"0123456789");
+        output.advance(4);
+        output.push_shared(&long);
+        assert_eq!(output.len(), 6 + long.len());
+        assert_eq!(output.next(), b"456789");
+        output.advance(6);
+        assert_eq!(output.next().len(), long.len());
+    }
+}

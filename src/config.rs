@@ -1,0 +1,406 @@
+//! What a server can be told: where to listen, and every limit.
+//!
+//! Everything has a default, and everything is checked before anything is opened. This module must not know how
+//! settings arrive (flags, file, an embedder's code).
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::keyspace::Seed;
+
+/// A server's settings.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// Where to listen. Empty: nowhere, which is what an embedder may want; the daemon then takes
+    /// [`Listen::defaults`].
+    pub listen: Vec<Listen>,
+    /// All limits.
+    pub limits: Limits,
+    /// Hash keys and random choices; `None`: from the system.
+    pub seed: Option<Seed>,
+}
+
+/// Every limit of the server, with what happens at it.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at the same time. Further ones get an error in their protocol, where it has one, and are closed.
+    pub clients_max: usize,
+    /// Bytes of one request (and of one string value). A larger one is refused; the connection stays if the protocol
+    /// can skip it.
+    pub request_bytes_max: usize,
+    /// Bytes of one line of the metrics and counter protocols, and of an inline RESP command.
+    pub line_bytes_max: usize,
+    /// Bytes of unsent output of one connection; above, it is dropped. At half of it the connection is not read any
+    /// more until a quarter is left.
+    pub output_bytes_max: usize,
+    /// Seconds without any progress in sending, after which a connection that has output waiting is dropped.
+    pub output_stall_timeout_s: u64,
+    /// Seconds after which a connection that sends nothing is closed; 0: never.
+    pub idle_timeout_s: u64,
+    /// Requests of one connection that are run in one turn; what is left waits for the next.
+    pub requests_per_turn: usize,
+    /// Numbered databases, 1 to 128.
+    pub databases: u8,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            clients_max: 10_000,
+            request_bytes_max: 512 * 1024 * 1024,
+            line_bytes_max: 64 * 1024,
+            output_bytes_max: 256 * 1024 * 1024,
+            output_stall_timeout_s: 60,
+            idle_timeout_s: 0,
+            requests_per_turn: 512,
+            databases: 16,
+        }
+    }
+}
+
+impl Limits {
+    /// The largest that a request can be made: positions in it are kept in 32 bits.
+    pub const REQUEST_BYTES_CEILING: usize = 2 * 1024 * 1024 * 1024;
+
+    /// Checks what cannot work.
+    pub fn check(&self) -> Result<(), LimitError> {
+        let ranges = [
+            ("max-clients", self.clients_max, 1, 1_000_000),
+            (
+                "max-request-bytes",
+                self.request_bytes_max,
+                1024,
+                Self::REQUEST_BYTES_CEILING,
+            ),
+            (
+                "max-line-bytes",
+                self.line_bytes_max,
+                64,
+                Self::REQUEST_BYTES_CEILING,
+            ),
+            ("max-output-bytes", self.output_bytes_max, 1024, usize::MAX),
+            ("databases", usize::from(self.databases), 1, 128),
+            ("requests-per-turn", self.requests_per_turn, 1, usize::MAX),
+        ];
+        for (name, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                return Err(LimitError {
+                    name,
+                    value,
+                    least,
+                    most,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A limit outside of what can work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitError {
+    /// The limit, as its flag is named.
+    pub name: &'static str,
+    /// What it was set to.
+    pub value: usize,
+    /// The smallest value that works.
+    pub least: usize,
+    /// The largest.
+    pub most: usize,
+}
+
+impl fmt::Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} is {}, but must be {} to {}",
+            self.name, self.value, self.least, self.most
+        )
+    }
+}
+
+impl std::error::Error for LimitError {}
+
+/// The protocol of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// RESP, the protocol of Redis.
+    Resp,
+    /// `put` and `get` of samples.
+    Metrics,
+    /// `get`, `incr`, `decr`, `add` of one integer.
+    Counter,
+    /// `s<key>:<value>` and `r<key>`, delimited by `\r\n`.
+    Lab,
+    /// The same, framed by one length byte.
+    LabByte,
+    /// The same, framed by one ASCII digit.
+    LabDigit,
+    /// JSON behind a 4-byte length.
+    Speicher,
+}
+
+impl Scheme {
+    const ALL: [(Scheme, &'static str, u16); 7] = [
+        (Scheme::Resp, "resp", 6379),
+        (Scheme::Metrics, "metrics", 8888),
+        (Scheme::Counter, "counter", 4444),
+        (Scheme::Lab, "lab", 7777),
+        (Scheme::LabByte, "lab+byte", 7778),
+        (Scheme::LabDigit, "lab+digit", 7779),
+        (Scheme::Speicher, "speicher", 14567),
+    ];
+
+    /// How it is written in a URL.
+    pub fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    fn row(self) -> &'static (Scheme, &'static str, u16) {
+        Self::ALL
+            .iter()
+            .find(|row| row.0 == self)
+            .unwrap_or(&Self::ALL[0])
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One listener: `scheme://host:port?option=value` or `scheme+unix:///path`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// The protocol that is spoken.
+    pub scheme: Scheme,
+    /// Where.
+    pub address: Address,
+    /// `?db=N`: the database that its connections start in.
+    pub db: u8,
+    /// `?key=NAME`: the key of the counter protocol.
+    pub key: Vec<u8>,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A host (name or IP address) and a port; port 0 takes a free one.
+    Tcp(String, u16),
+    /// A Unix socket's path.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Address::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Why a listener's URL was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenError {
+    /// There is no `://`.
+    NoScheme,
+    /// Nobody speaks this scheme.
+    UnknownScheme(String),
+    /// There is no port behind the host.
+    NoPort,
+    /// The port is no number from 0 to 65535.
+    BadPort(String),
+    /// There is no host before the port.
+    NoHost,
+    /// A Unix socket needs an absolute path.
+    NoPath,
+    /// This option is not known for this scheme.
+    UnknownOption(String),
+    /// This option's value cannot be used.
+    BadOption(String, String),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenError::NoScheme => f.write_str("expected scheme://host:port"),
+            ListenError::UnknownScheme(scheme) => {
+                write!(f, "unknown scheme {scheme:?}, expected one of ")?;
+                let names: Vec<_> = Scheme::ALL.iter().map(|row| row.1).collect();
+                write!(f, "{} (each also with +unix)", names.join(", "))
+            }
+            ListenError::NoPort => {
+                f.write_str("expected :port behind the host (0 takes a free one)")
+            }
+            ListenError::BadPort(port) => {
+                write!(f, "port {port:?} is not a number from 0 to 65535")
+            }
+            ListenError::NoHost => f.write_str("expected a host name or address before the port"),
+            ListenError::NoPath => {
+                f.write_str("expected an absolute path, as in resp+unix:///run/pentad.sock")
+            }
+            ListenError::UnknownOption(option) => write!(f, "unknown option {option:?}"),
+            ListenError::BadOption(option, value) => {
+                write!(f, "option {option} cannot be {value:?}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+impl Listen {
+    /// A listener with no options.
+    pub fn new(scheme: Scheme, address: Address) -> Self {
+        Listen {
+            scheme,
+            address,
+            db: 0,
+            key: b"counter".to_vec(),
+        }
+    }
+
+    /// The five listeners of a daemon that is told nothing, all on loopback.
+    pub fn defaults() -> Vec<Listen> {
+        [
+            Scheme::Resp,
+            Scheme::Metrics,
+            Scheme::Counter,
+            Scheme::Lab,
+            Scheme::Speicher,
+        ]
+        .map(|scheme| Listen::new(scheme, Address::Tcp("127.0.0.1".to_owned(), scheme.row().2)))
+        .to_vec()
+    }
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    fn from_str(url: &str) -> Result<Self, ListenError> {
+        let (scheme, rest) = url.split_once("://").ok_or(ListenError::NoScheme)?;
+        let (name, unix) = scheme
+            .strip_suffix("+unix")
+            .map_or((scheme, false), |name| (name, true));
+        let Some(&(scheme, ..)) = Scheme::ALL.iter().find(|row| row.1 == name) else {
+            return Err(ListenError::UnknownScheme(scheme.to_owned()));
+        };
+        let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut listen = Listen::new(
+            scheme,
+            if unix {
+                unix_address(place)?
+            } else {
+                tcp_address(place)?
+            },
+        );
+        for option in options.split('&').filter(|option| !option.is_empty()) {
+            listen.set_option(option)?;
+        }
+        Ok(listen)
+    }
+}
+
+impl Listen {
+    fn set_option(&mut self, option: &str) -> Result<(), ListenError> {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let bad = || ListenError::BadOption(name.to_owned(), value.to_owned());
+        match name {
+            "db" => self.db = value.parse().map_err(|_| bad())?,
+            "key" if self.scheme == Scheme::Counter && value.is_empty() => return Err(bad()),
+            "key" if self.scheme == Scheme::Counter => self.key = value.as_bytes().to_vec(),
+            _ => return Err(ListenError::UnknownOption(name.to_owned())),
+        }
+        Ok(())
+    }
+}
+
+fn tcp_address(place: &str) -> Result<Address, ListenError> {
+    let place = place.strip_suffix('/').unwrap_or(place);
+    let (host, port) = place.rsplit_once(':').ok_or(ListenError::NoPort)?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    if host.is_empty() {
+        return Err(ListenError::NoHost);
+    }
+    let port = port
+        .parse()
+        .map_err(|_| ListenError::BadPort(port.to_owned()))?;
+    Ok(Address::Tcp(host.to_owned(), port))
+}
+
+fn unix_address(place: &str) -> Result<Address, ListenError> {
+    if place.len() < 2 || !place.starts_with('/') {
+        return Err(ListenError::NoPath);
+    }
+    Ok(Address::Unix(PathBuf::from(place)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_say_where_and_what() {
+        let listen: Listen = "counter://[::1]:0?key=hits&db=3".parse().unwrap();
+        assert_eq!(listen.scheme, Scheme::Counter);
+        assert_eq!(listen.address, Address::Tcp("::1".to_owned(), 0));
+        assert_eq!((listen.key, listen.db), (b"hits".to_vec(), 3));
+        assert_eq!(listen.address.to_string(), "[::1]:0");
+        let listen: Listen = "lab+byte+unix:///tmp/x.sock".parse().unwrap();
+        assert_eq!(
+            (listen.scheme, listen.address),
+            (Scheme::LabByte, Address::Unix("/tmp/x.sock".into()))
+        );
+    }
+
+    #[test]
+    fn a_wrong_url_is_refused_with_the_reason() {
+        for (url, error) in [
+            ("127.0.0.1:6379", ListenError::NoScheme),
+            (
+                "http://127.0.0.1:80",
+                ListenError::UnknownScheme("http".into()),
+            ),
+            ("resp://localhost", ListenError::NoPort),
+            ("resp://localhost:", ListenError::BadPort("".into())),
+            (
+                "resp://localhost:70000",
+                ListenError::BadPort("70000".into()),
+            ),
+            ("resp://:6379", ListenError::NoHost),
+            ("resp+unix://", ListenError::NoPath),
+            ("resp+unix://tmp/x", ListenError::NoPath),
+            ("resp://h:1?key=x", ListenError::UnknownOption("key".into())),
+            (
+                "counter://h:1?key=",
+                ListenError::BadOption("key".into(), "".into()),
+            ),
+            (
+                "resp://h:1?db=300",
+                ListenError::BadOption("db".into(), "300".into()),
+            ),
+        ] {
+            assert_eq!(url.parse::<Listen>(), Err(error), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_limits_that_are_there_by_default_are_in_range() {
+        Limits::default().check().unwrap();
+        let limits = Limits {
+            databases: 0,
+            ..Limits::default()
+        };
+        assert_eq!(
+            limits.check().unwrap_err().to_string(),
+            "databases is 0, but must be 1 to 128"
+        );
+    }
+}

@@ -1,0 +1,154 @@
+//! One conversation without its socket: input, protocol state, output, fairness, backpressure.
+//!
+//! Bytes are handed in, requests are run, replies are left in the output. This module must not know sockets, nor
+//! what any protocol says.
+
+use crate::buffer::{Input, Output};
+use crate::client::Client;
+use crate::hub::Hub;
+use crate::keyspace::Keyspace;
+use crate::protocol::{Cx, State, Step};
+
+/// One connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub client: Client,
+    pub out: Output,
+    /// What keeps it from running more of its input.
+    pub flow: Flow,
+    input: Input,
+    state: State,
+    /// The other end will send no more.
+    eof: bool,
+    /// It is in the hub's list of connections whose output is to be sent.
+    pub listed: bool,
+    /// Bytes sent so far, and when that last grew: what shows a receiver that has stalled.
+    pub progress_ms: u64,
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// For input: all complete requests have been run.
+    Input,
+    /// For its next share: there is input left that may be complete requests.
+    Turn,
+    /// For its output to be read: it is above the high-water mark.
+    Output,
+    /// For nothing: it takes no more input.
+    Done,
+}
+
+impl Conn {
+    pub fn new(client: Client, state: State) -> Self {
+        Conn {
+            client,
+            out: Output::default(),
+            flow: Flow::Input,
+            input: Input::default(),
+            state,
+            eof: false,
+            listed: false,
+            progress_ms: 0,
+        }
+    }
+
+    /// Bytes of input that wait to be processed.
+    pub fn input_len(&self) -> usize {
+        self.input.len()
+    }
+
+    /// Bytes of memory that its buffers hold.
+    pub fn buffer_bytes(&self) -> usize {
+        self.input.heap_bytes() + self.out.heap_bytes()
+    }
+
+    /// Takes bytes that came in, and runs the requests in them. What is not run is kept.
+    pub fn receive(&mut self, bytes: &[u8], keyspace: &mut Keyspace, hub: &mut Hub) {
+        if self.flow == Flow::Done {
+            return;
+        }
+        if self.input.is_empty() && self.flow == Flow::Input {
+            // The usual case: the requests are whole, and are run where they lie.
+            let consumed = self.run(bytes, keyspace, hub);
+            if consumed < bytes.len() && self.flow != Flow::Done {
+                self.input.extend(&bytes[consumed..]);
+            }
+        } else {
+            self.input.extend(bytes);
+            if self.flow == Flow::Input {
+                self.resume(keyspace, hub);
+            }
+        }
+    }
+
+    /// Takes the news that the other end sends no more: what is complete will be answered, and then it ends.
+    pub fn receive_eof(&mut self) {
+        self.eof = true;
+        if self.flow == Flow::Input {
+            self.finish();
+        }
+    }
+
+    /// Runs on with the input that is kept.
+    pub fn resume(&mut self, keyspace: &mut Keyspace, hub: &mut Hub) {
+        if self.flow == Flow::Done {
+            return;
+        }
+        let mut input = std::mem::take(&mut self.input);
+        let consumed = self.run(input.bytes(), keyspace, hub);
+        if self.flow != Flow::Done {
+            input.consume(consumed);
+            if let Some(expected) = self.state.expected_bytes() {
+                input.reserve(expected.min(hub.limits.request_bytes_max));
+            }
+            self.input = input;
+        }
+    }
+
+    /// Runs requests until one of the reasons to stop; gives how many bytes are done with.
+    fn run(&mut self, input: &[u8], keyspace: &mut Keyspace, hub: &mut Hub) -> usize {
+        let high_water = hub.limits.output_bytes_max / 2;
+        let mut budget = hub.limits.requests_per_turn;
+        let mut at = 0;
+        self.out.supply(&mut hub.spare_buffers);
+        self.flow = loop {
+            if self.out.len() > high_water {
+                break Flow::Output;
+            }
+            if budget == 0 {
+                break Flow::Turn;
+            }
+            let mut cx = Cx {
+                keyspace,
+                hub,
+                client: &mut self.client,
+                out: &mut self.out,
+            };
+            match self.state.step(&input[at..], &mut cx, &mut budget) {
+                Step::NeedMore => break Flow::Input,
+                Step::Done(consumed) => at += consumed,
+                Step::Close => {
+                    self.client.closing = true;
+                }
+            }
+            if self.client.closing || self.client.doomed {
+                break Flow::Done;
+            }
+        };
+        if self.out.len() > hub.limits.output_bytes_max {
+            self.client.doomed = true;
+            hub.stats.output_limit_disconnections += 1;
+        }
+        if self.flow == Flow::Input && self.eof {
+            self.finish();
+        }
+        at
+    }
+
+    fn finish(&mut self) {
+        self.flow = Flow::Done;
+        self.client.closing = true;
+        self.input = Input::default();
+    }
+}

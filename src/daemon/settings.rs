@@ -1,0 +1,254 @@
+//! The command line and the configuration file: two ways to say the same things. Flags win.
+
+use std::fmt;
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use log::LevelFilter;
+use pentad::Address;
+use pentad::config::{Config, Limits, Listen};
+use serde::Deserialize;
+
+/// What the daemon is to do.
+#[derive(Debug)]
+pub struct Settings {
+    /// For the library.
+    pub config: Config,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// How long the end may take, in ms.
+    pub grace_ms: u64,
+    /// Only say whether the settings are valid.
+    pub check: bool,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Outcome {
+    /// To run.
+    Run(Settings),
+    /// To be told something: help, or the version.
+    Shown(String),
+}
+
+/// A server of five protocols on one keyspace: RESP (Redis), metrics, counter, lab and speicher.
+///
+/// With no --listen it listens on loopback: resp 6379, metrics 8888, counter 4444, lab 7777, speicher 14567.
+#[derive(Debug, Default, Parser, Deserialize)]
+#[command(name = "pentad", version, max_term_width = 100)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Flags {
+    /// Where to listen, and for which protocol; repeatable. SCHEME://HOST:PORT or SCHEME+unix:///PATH, with
+    /// SCHEME one of resp, metrics, counter, lab, lab+byte, lab+digit, speicher; ?db=N sets the database,
+    /// ?key=NAME the counter's key. Port 0 takes a free one
+    #[arg(long, value_name = "URL")]
+    #[serde(default)]
+    listen: Vec<String>,
+
+    /// Read settings from a TOML file: the same names, without the dashes; flags win
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    config: Option<PathBuf>,
+
+    /// What is logged to standard error: off, error, warn, info, debug, trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<LevelFilter>,
+
+    /// How long a stop may take to answer what has been received, in ms [default: 5000]
+    #[arg(long, value_name = "MS")]
+    grace_ms: Option<u64>,
+
+    /// Connections at the same time [default: 10000]
+    #[arg(long, value_name = "N")]
+    max_clients: Option<usize>,
+
+    /// Bytes of one request and of one string value [default: 536870912]
+    #[arg(long, value_name = "BYTES")]
+    max_request_bytes: Option<usize>,
+
+    /// Bytes of one line of the metrics and counter protocols, and of an inline RESP command [default: 65536]
+    #[arg(long, value_name = "BYTES")]
+    max_line_bytes: Option<usize>,
+
+    /// Bytes of unsent output of one connection, above which it is dropped; at half of it the connection is not
+    /// read any more until a quarter is left [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    max_output_bytes: Option<usize>,
+
+    /// Seconds without any progress in sending, after which a connection that has output waiting is dropped;
+    /// 0: never [default: 60]
+    #[arg(long, value_name = "S")]
+    output_stall_timeout_s: Option<u64>,
+
+    /// Seconds after which a connection that sends nothing is closed; 0: never [default: 0]
+    #[arg(long, value_name = "S")]
+    idle_timeout_s: Option<u64>,
+
+    /// Numbered databases, 1 to 128 [default: 16]
+    #[arg(long, value_name = "N")]
+    databases: Option<u8>,
+
+    /// Check all settings, say whether they are valid, and exit
+    #[arg(long)]
+    #[serde(skip)]
+    check: bool,
+}
+
+/// What is wrong with the settings; one line.
+#[derive(Debug)]
+pub enum SettingsError {
+    /// The command line is not understood.
+    Usage(String),
+    /// The file cannot be read.
+    ReadFile(PathBuf, std::io::Error),
+    /// The file is not understood.
+    ParseFile(PathBuf, String),
+    /// A setting cannot be used: its name, its value, and why.
+    Value(&'static str, String, String),
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SettingsError::Usage(text) => write!(f, "{text} (pentad --help tells all flags)"),
+            SettingsError::ReadFile(path, error) => {
+                write!(f, "--config {}: {error}", path.display())
+            }
+            SettingsError::ParseFile(path, error) => {
+                write!(f, "--config {}: {error}", path.display())
+            }
+            SettingsError::Value(name, value, why) => write!(f, "--{name} {value}: {why}"),
+        }
+    }
+}
+
+/// Reads flags, and the file that they name.
+pub fn from_command_line() -> Result<Outcome, SettingsError> {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            ) =>
+        {
+            return Ok(Outcome::Shown(error.render().to_string()));
+        }
+        Err(error) => {
+            return Err(SettingsError::Usage(first_paragraph(
+                &error.render().to_string(),
+            )));
+        }
+    };
+    let file = match &flags.config {
+        Some(path) => read_file(path)?,
+        None => Flags::default(),
+    };
+    flags.over(file).into_settings().map(Outcome::Run)
+}
+
+/// Clap explains at length; the first paragraph says what is wrong.
+fn first_paragraph(text: &str) -> String {
+    let lines = text
+        .lines()
+        .take_while(|line| !line.trim().is_empty())
+        .map(str::trim);
+    let joined = lines.collect::<Vec<_>>().join(" ");
+    joined.strip_prefix("error: ").unwrap_or(&joined).to_owned()
+}
+
+fn read_file(path: &PathBuf) -> Result<Flags, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::ReadFile(path.clone(), error))?;
+    toml::from_str(&text).map_err(|error| {
+        let line = error
+            .span()
+            .map_or(0, |span| text[..span.start].lines().count().max(1));
+        let message = error
+            .message()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
+        SettingsError::ParseFile(path.clone(), format!("line {line}: {message}"))
+    })
+}
+
+impl Flags {
+    /// What is said here, and what `other` says where nothing is.
+    fn over(self, other: Flags) -> Flags {
+        Flags {
+            listen: if self.listen.is_empty() {
+                other.listen
+            } else {
+                self.listen
+            },
+            config: self.config,
+            log_level: self.log_level.or(other.log_level),
+            grace_ms: self.grace_ms.or(other.grace_ms),
+            max_clients: self.max_clients.or(other.max_clients),
+            max_request_bytes: self.max_request_bytes.or(other.max_request_bytes),
+            max_line_bytes: self.max_line_bytes.or(other.max_line_bytes),
+            max_output_bytes: self.max_output_bytes.or(other.max_output_bytes),
+            output_stall_timeout_s: self.output_stall_timeout_s.or(other.output_stall_timeout_s),
+            idle_timeout_s: self.idle_timeout_s.or(other.idle_timeout_s),
+            databases: self.databases.or(other.databases),
+            check: self.check,
+        }
+    }
+
+    fn into_settings(self) -> Result<Settings, SettingsError> {
+        let or = Limits::default();
+        let limits = Limits {
+            clients_max: self.max_clients.unwrap_or(or.clients_max),
+            request_bytes_max: self.max_request_bytes.unwrap_or(or.request_bytes_max),
+            line_bytes_max: self.max_line_bytes.unwrap_or(or.line_bytes_max),
+            output_bytes_max: self.max_output_bytes.unwrap_or(or.output_bytes_max),
+            output_stall_timeout_s: self
+                .output_stall_timeout_s
+                .unwrap_or(or.output_stall_timeout_s),
+            idle_timeout_s: self.idle_timeout_s.unwrap_or(or.idle_timeout_s),
+            databases: self.databases.unwrap_or(or.databases),
+            ..or
+        };
+        limits.check().map_err(|error| {
+            let why = format!("must be {} to {}", error.least, error.most);
+            SettingsError::Value(error.name, error.value.to_string(), why)
+        })?;
+        let mut listen = Vec::new();
+        for url in &self.listen {
+            let refuse = |why: String| SettingsError::Value("listen", url.clone(), why);
+            let one: Listen = url
+                .parse()
+                .map_err(|error: pentad::config::ListenError| refuse(error.to_string()))?;
+            if one.db >= limits.databases {
+                return Err(refuse(format!(
+                    "there is no database {}, only 0 to {}",
+                    one.db,
+                    limits.databases - 1
+                )));
+            }
+            if let Address::Tcp(host, port) = &one.address {
+                (host.as_str(), *port)
+                    .to_socket_addrs()
+                    .map_err(|error| refuse(format!("cannot resolve {host:?}: {error}")))?;
+            }
+            listen.push(one);
+        }
+        if listen.is_empty() {
+            listen = Listen::defaults();
+        }
+        Ok(Settings {
+            config: Config {
+                listen,
+                limits,
+                seed: None,
+            },
+            log_level: self.log_level.unwrap_or(LevelFilter::Info),
+            grace_ms: self.grace_ms.unwrap_or(5000),
+            check: self.check,
+        })
+    }
+}

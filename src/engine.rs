@@ -1,0 +1,300 @@
+//! The whole server without its sockets: connections, keyspace, and what they share.
+//!
+//! Whoever owns the transport opens a connection, hands in what it received and sends what lies in the output:
+//!
+//! ```text
+//!   open ─▶ receive / receive_eof ─▶ (resume) ─▶ output … sent ─▶ close
+//! ```
+//!
+//! Time comes in by [`Engine::set_now`], once a turn. This module must not know sockets.
+
+use slab::Slab;
+
+use crate::client::{Client, Peer};
+use crate::clock::Now;
+use crate::config::{Config, Limits, Listen};
+use crate::conn::{Conn, Flow};
+use crate::hub::{Hub, ListenerInfo, Stats, Usage};
+use crate::keyspace::{Keyspace, Rng, Seed};
+use crate::protocol::State;
+use crate::protocol::resp::{Batch, FAMILIES, Table};
+
+/// Names a connection. A closed connection's name is never given to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnId {
+    pub(crate) slot: u32,
+    generation: u32,
+}
+
+impl ConnId {
+    /// As one number, for pollers that carry one.
+    pub fn to_u64(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
+    }
+
+    /// The inverse of [`ConnId::to_u64`].
+    pub fn from_u64(number: u64) -> Self {
+        ConnId {
+            slot: number as u32,
+            generation: (number >> 32) as u32,
+        }
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Engine {
+    /// All data.
+    pub keyspace: Keyspace,
+    /// All else.
+    pub hub: Hub,
+    next_client: u64,
+}
+
+impl Engine {
+    /// An engine with no connections and no keys, at the given time.
+    pub fn new(config: &Config, now: Now) -> Self {
+        let seed = config.seed.unwrap_or_else(Seed::from_system);
+        let mut keyspace = Keyspace::new(seed, config.limits.databases);
+        keyspace.set_now(now.unix_ms());
+        let mut ids = Rng::seeded(seed.random ^ seed.hash.0);
+        let run_id: String = (0..5)
+            .map(|_| format!("{:08x}", ids.next_u64() as u32))
+            .collect();
+        Engine {
+            keyspace,
+            hub: Hub {
+                limits: config.limits.clone(),
+                stats: Stats::default(),
+                now,
+                started: now,
+                run_id,
+                listeners: Vec::new(),
+                commands: Table::new(FAMILIES),
+                usage: None,
+                conns: Slab::new(),
+                touched: Vec::new(),
+                spare_buffers: Vec::new(),
+                batch: Batch::default(),
+                stop_requested: false,
+            },
+            next_client: 1,
+        }
+    }
+
+    /// Adds a listener, from which connections take protocol and options; `bound` says where it really is.
+    pub fn add_listener(&mut self, listen: Listen, bound: String) -> usize {
+        self.hub.listeners.push(ListenerInfo { listen, bound });
+        self.hub.listeners.len() - 1
+    }
+
+    /// Says how the process's use of memory and CPU can be read.
+    pub fn set_usage(&mut self, usage: fn() -> Usage) {
+        self.hub.usage = Some(usage);
+    }
+
+    /// Says what time it is.
+    pub fn set_now(&mut self, now: Now) {
+        self.hub.now = now;
+        self.keyspace.set_now(now.unix_ms());
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> &Limits {
+        &self.hub.limits
+    }
+
+    /// Number of connections.
+    pub fn connections(&self) -> usize {
+        self.hub.conns.len()
+    }
+
+    /// A new connection at a listener (its number, as [`Engine::add_listener`] gave it). `None` when there are too
+    /// many, or no such listener: [`Engine::refusal`] says what to tell the client then.
+    pub fn open(&mut self, listener: usize, peer: Peer) -> Option<ConnId> {
+        if self.hub.conns.len() >= self.hub.limits.clients_max {
+            self.hub.stats.connections_rejected += 1;
+            return None;
+        }
+        let listen = &self.hub.listeners.get(listener)?.listen;
+        let entry = self.hub.conns.vacant_entry();
+        let slot = entry.key() as u32;
+        let id = self.next_client;
+        self.next_client += 1;
+        let mut client = Client::new(id, slot, listener as u16, listen.scheme, peer, listen.db);
+        client.created_ms = self.hub.now.unix_ms();
+        client.active_ms = self.hub.now.monotonic_ms();
+        entry.insert(Some(Box::new(Conn::new(client, State::new(listen)))));
+        self.hub.stats.connections_received += 1;
+        Some(ConnId {
+            slot,
+            generation: id as u32,
+        })
+    }
+
+    /// What a client is told that cannot be let in.
+    pub fn refusal(&self, listener: usize) -> &'static [u8] {
+        self.hub
+            .listeners
+            .get(listener)
+            .map_or(b"", |info| State::refusal(info.listen.scheme))
+    }
+
+    /// Takes bytes from a connection and runs the requests in them.
+    pub fn receive(&mut self, id: ConnId, bytes: &[u8]) {
+        self.hub.stats.input_bytes += bytes.len() as u64;
+        self.with(id, |conn, keyspace, hub| {
+            conn.client.active_ms = hub.now.monotonic_ms();
+            conn.receive(bytes, keyspace, hub);
+        });
+    }
+
+    /// Takes the news that a connection's other end sends no more.
+    pub fn receive_eof(&mut self, id: ConnId) {
+        self.with(id, |conn, _, _| conn.receive_eof());
+    }
+
+    /// Lets a connection run on with input that it holds: its next share of requests.
+    pub fn resume(&mut self, id: ConnId) {
+        self.with(id, |conn, keyspace, hub| conn.resume(keyspace, hub));
+    }
+
+    /// What the connection waits for; `None` when it is not open.
+    pub fn flow(&self, id: ConnId) -> Option<Flow> {
+        self.conn(id).map(|conn| conn.flow)
+    }
+
+    /// The next bytes to be sent to a connection; empty when there are none (or no such connection).
+    pub fn output(&self, id: ConnId) -> &[u8] {
+        self.conn(id).map_or(b"", |conn| conn.out.next())
+    }
+
+    /// Says that the first `count` of the bytes that [`Engine::output`] gave have been sent.
+    pub fn sent(&mut self, id: ConnId, count: usize) {
+        let hub = &mut self.hub;
+        hub.stats.output_bytes += count as u64;
+        if let Some(Some(conn)) = hub.conns.get_mut(id.slot as usize)
+            && conn.client.id as u32 == id.generation
+        {
+            conn.progress_ms = hub.now.monotonic_ms();
+            conn.out.advance(count);
+            conn.out.recycle(&mut hub.spare_buffers);
+            if conn.flow == Flow::Output && conn.out.len() <= hub.limits.output_bytes_max / 4 {
+                conn.flow = Flow::Turn;
+            }
+        }
+    }
+
+    /// Whether the connection is over: its owner sends no more and calls [`Engine::close`].
+    pub fn is_finished(&self, id: ConnId) -> bool {
+        self.conn(id)
+            .is_none_or(|conn| conn.client.doomed || conn.client.closing && conn.out.is_empty())
+    }
+
+    /// The connections that have something to be sent, or are finished, since the last call.
+    pub fn take_touched(&mut self, into: &mut Vec<ConnId>) {
+        for slot in self.hub.touched.drain(..) {
+            if let Some(Some(conn)) = self.hub.conns.get_mut(slot as usize) {
+                conn.listed = false;
+                into.push(ConnId {
+                    slot,
+                    generation: conn.client.id as u32,
+                });
+            }
+        }
+    }
+
+    /// Forgets a connection.
+    pub fn close(&mut self, id: ConnId) {
+        if self.conn(id).is_some() {
+            self.hub.conns.remove(id.slot as usize);
+        }
+    }
+
+    /// Takes no more requests from any connection but answers what is complete; for the end of the server.
+    pub fn finish_all(&mut self) {
+        for (slot, conn) in &mut self.hub.conns {
+            if let Some(conn) = conn {
+                conn.receive_eof();
+                if !conn.listed {
+                    conn.listed = true;
+                    self.hub.touched.push(slot as u32);
+                }
+            }
+        }
+    }
+
+    /// Whether a client asked for the server's end.
+    pub fn stop_requested(&self) -> bool {
+        self.hub.stop_requested
+    }
+
+    /// Does a bounded step of background work; true when more is due.
+    pub fn maintain(&mut self) -> bool {
+        self.keyspace.maintain()
+    }
+
+    /// The monotonic time in ms at which the connection has idled or stalled for too long, if there is such a limit.
+    /// A connection that has reached it is given up here, and counted.
+    pub fn check_deadline(&mut self, id: ConnId) -> Option<u64> {
+        let hub = &mut self.hub;
+        let conn = hub.conns.get_mut(id.slot as usize)?.as_deref_mut()?;
+        if conn.client.id as u32 != id.generation || conn.client.doomed {
+            return None;
+        }
+        let now_ms = hub.now.monotonic_ms();
+        let idle_ms = hub.limits.idle_timeout_s.saturating_mul(1000);
+        let stall_ms = hub.limits.output_stall_timeout_s.saturating_mul(1000);
+        let idle = (idle_ms > 0).then(|| conn.client.active_ms.saturating_add(idle_ms));
+        let stall = (stall_ms > 0 && !conn.out.is_empty())
+            .then(|| conn.progress_ms.saturating_add(stall_ms));
+        if stall.is_some_and(|deadline| deadline <= now_ms) {
+            hub.stats.output_limit_disconnections += 1;
+            conn.client.doomed = true;
+        } else if idle.is_some_and(|deadline| deadline <= now_ms) {
+            hub.stats.idle_disconnections += 1;
+            conn.client.doomed = true;
+        }
+        if conn.client.doomed {
+            hub.touch(id.slot);
+            return None;
+        }
+        [idle, stall].into_iter().flatten().min()
+    }
+
+    fn conn(&self, id: ConnId) -> Option<&Conn> {
+        let conn = self.hub.conns.get(id.slot as usize)?.as_deref()?;
+        (conn.client.id as u32 == id.generation).then_some(conn)
+    }
+
+    /// Runs a connection, which is out of the hub meanwhile, so that it can be changed beside it.
+    fn with(&mut self, id: ConnId, run: impl FnOnce(&mut Conn, &mut Keyspace, &mut Hub)) {
+        if self.conn(id).is_none() {
+            return;
+        }
+        let Some(mut conn) = self
+            .hub
+            .conns
+            .get_mut(id.slot as usize)
+            .and_then(Option::take)
+        else {
+            return;
+        };
+        let silent = conn.out.is_empty();
+        run(&mut conn, &mut self.keyspace, &mut self.hub);
+        let speaks = !conn.out.is_empty();
+        if silent && speaks {
+            conn.progress_ms = self.hub.now.monotonic_ms();
+        }
+        if !speaks {
+            conn.out.recycle(&mut self.hub.spare_buffers);
+        }
+        if (speaks || conn.client.closing || conn.client.doomed) && !conn.listed {
+            conn.listed = true;
+            self.hub.touched.push(id.slot);
+        }
+        if let Some(place) = self.hub.conns.get_mut(id.slot as usize) {
+            *place = Some(conn);
+        }
+    }
+}

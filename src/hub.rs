@@ -1,0 +1,112 @@
+//! What requests share besides the keyspace: limits, counters, the time, the other clients.
+//!
+//! This module must not know sockets or how any protocol is parsed.
+
+use slab::Slab;
+
+use crate::clock::Now;
+use crate::config::{Limits, Listen};
+use crate::conn::Conn;
+use crate::protocol::resp::{Batch, Table};
+
+/// Counters since the start (or since CONFIG RESETSTAT).
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// Connections accepted.
+    pub connections_received: u64,
+    /// Connections refused because there were too many.
+    pub connections_rejected: u64,
+    /// Requests run, of all protocols.
+    pub requests: u64,
+    /// Bytes received.
+    pub input_bytes: u64,
+    /// Bytes sent.
+    pub output_bytes: u64,
+    /// Connections dropped because they did not read their output: it passed the limit, or stalled.
+    pub output_limit_disconnections: u64,
+    /// Connections closed because they sent nothing for too long.
+    pub idle_disconnections: u64,
+    /// Error replies of RESP, by their first word.
+    pub errors: Vec<(String, u64)>,
+}
+
+impl Stats {
+    /// Counts an error reply.
+    pub(crate) fn count_error(&mut self, text: &str) {
+        const KINDS_MAX: usize = 128;
+        let kind = text.split(' ').next().unwrap_or_default();
+        if let Some((_, count)) = self.errors.iter_mut().find(|(known, _)| known == kind) {
+            *count += 1;
+        } else if self.errors.len() < KINDS_MAX {
+            self.errors.push((kind.to_owned(), 1));
+        }
+    }
+}
+
+/// What the process uses, as the host reads it from the system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// CPU time spent in the kernel, in microseconds.
+    pub system_cpu_us: u64,
+    /// CPU time spent outside of it, in microseconds.
+    pub user_cpu_us: u64,
+}
+
+/// A listener, as requests see it.
+#[derive(Clone, Debug)]
+pub struct ListenerInfo {
+    /// What it was told.
+    pub listen: Listen,
+    /// Where it really listens.
+    pub bound: String,
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Hub {
+    /// All limits.
+    pub limits: Limits,
+    /// Counters.
+    pub stats: Stats,
+    /// What time it is.
+    pub now: Now,
+    /// When the server started.
+    pub started: Now,
+    /// Forty hexadecimal digits that name this run.
+    pub run_id: String,
+    /// Where it listens.
+    pub listeners: Vec<ListenerInfo>,
+    /// All RESP commands.
+    pub commands: Table,
+    /// Reads what the process uses, if the host has a way.
+    pub usage: Option<fn() -> Usage>,
+    /// All connections but the one whose request is being run.
+    pub(crate) conns: Slab<Option<Box<Conn>>>,
+    /// Connections that are to be looked at when the batch is done: they have output, or are to be closed.
+    pub(crate) touched: Vec<u32>,
+    /// Empty output buffers, for whoever has something to say.
+    pub(crate) spare_buffers: Vec<Vec<u8>>,
+    /// Where pipelined RESP requests are parsed to.
+    pub(crate) batch: Batch,
+    /// A request asked for the server's end (SHUTDOWN).
+    pub(crate) stop_requested: bool,
+}
+
+impl Hub {
+    /// The other clients.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &Conn> {
+        self.conns.iter().filter_map(|(_, conn)| conn.as_deref())
+    }
+
+    /// Says that another connection has to be looked at after the batch.
+    pub(crate) fn touch(&mut self, slot: u32) {
+        if let Some(Some(conn)) = self.conns.get_mut(slot as usize)
+            && !conn.listed
+        {
+            conn.listed = true;
+            self.touched.push(slot);
+        }
+    }
+}

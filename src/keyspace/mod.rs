@@ -1,0 +1,280 @@
+//! The keyspace: the one table, and what all types share - lookup, expiry, databases, changes, accounting.
+//!
+//! Operations are typed: they take keys and values and give typed results. This module and those below it must not
+//! know protocols, connections, sockets or the clock: time comes in by [`Keyspace::set_now`], randomness by the seed.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `table.rs` | the hash map itself |
+//! | `value.rs` | the types that do not fit a record |
+//! | `string.rs`, `series.rs`, `json.rs` … | one type each |
+//! | `generic.rs` | operations on keys of any type |
+//! | `databases.rs` | numbered databases within the one table |
+//! | `maintenance.rs` | work that is done a little every turn: active expiry, freeing |
+
+mod databases;
+mod generic;
+mod json_ops;
+mod maintenance;
+mod rng;
+mod series_ops;
+mod string;
+mod table;
+
+pub mod json;
+pub mod series;
+mod value;
+
+pub use databases::Counts;
+pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};
+pub use json::{InvalidJson, Json, JsonKind, Parsed};
+pub use rng::Rng;
+pub use series_ops::SeriesError;
+pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
+pub use table::{Data, Key, Record};
+pub use value::{Type, Value, WrongType};
+
+use crate::change::{Change, Changes, Class};
+use databases::Databases;
+use maintenance::Garbage;
+use series_ops::SeriesIndex;
+use table::{NewData, Position, Table};
+
+/// A database, as clients number it: 0 unless they selected another.
+pub type Db = u8;
+
+/// What a keyspace must be told at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Seed {
+    /// Keys of the hash. An attacker who knew them could make lookups slow.
+    pub hash: (u64, u64),
+    /// Where random choices (RANDOMKEY, SPOP, eviction samples) start.
+    pub random: u64,
+}
+
+impl Seed {
+    /// Everything from one number, so that a run can be repeated.
+    pub fn fixed(seed: u64) -> Self {
+        let mut rng = Rng::seeded(seed);
+        Seed {
+            hash: (rng.next_u64(), rng.next_u64()),
+            random: rng.next_u64(),
+        }
+    }
+
+    /// From the system's own randomness.
+    pub fn from_system() -> Self {
+        use std::hash::{BuildHasher, Hasher};
+        // Each RandomState has keys from the system: what it makes of nothing is as good as random.
+        let random = || std::hash::RandomState::new().build_hasher().finish();
+        Seed {
+            hash: (random(), random()),
+            random: random(),
+        }
+    }
+}
+
+/// Counters since the start (or since CONFIG RESETSTAT).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyspaceStats {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys that were removed because their time had come.
+    pub expired: u64,
+}
+
+/// All keys and values, whatever protocol they came by.
+#[derive(Debug)]
+pub struct Keyspace {
+    table: Table,
+    databases: Databases,
+    series: SeriesIndex,
+    garbage: Garbage,
+    rng: Rng,
+    now_ms: i64,
+    seed: Seed,
+    stats: KeyspaceStats,
+    /// Where every mutation is told.
+    pub changes: Changes,
+}
+
+impl Keyspace {
+    /// An empty keyspace with `databases` numbered databases (1 to 128).
+    pub fn new(seed: Seed, databases: u8) -> Self {
+        Keyspace {
+            table: Table::new(seed.hash),
+            databases: Databases::new(databases),
+            series: SeriesIndex::default(),
+            garbage: Garbage::default(),
+            rng: Rng::seeded(seed.random),
+            now_ms: 0,
+            seed,
+            stats: KeyspaceStats::default(),
+            changes: Changes::default(),
+        }
+    }
+
+    /// Says what time it is: Unix time in ms. Everything that expires does so by this clock.
+    pub fn set_now(&mut self, unix_ms: i64) {
+        self.now_ms = unix_ms;
+    }
+
+    /// The time it was told last, Unix time in ms.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// A key of a database, hashed once for all operations on it.
+    #[inline]
+    pub fn key<'a>(&self, db: Db, bytes: &'a [u8]) -> Key<'a> {
+        self.table.key(self.databases.space(db), bytes)
+    }
+
+    /// Touches what lookups of these keys will read, so that the memory's answers arrive together instead of one after
+    /// another. A hint: nothing changes.
+    #[inline]
+    pub fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k Key<'k>> + Clone) {
+        let mut sum = 0;
+        for key in keys.clone() {
+            sum ^= self.table.touch_slot(key);
+        }
+        for key in keys {
+            sum ^= u32::from(self.table.touch_record(key));
+        }
+        std::hint::black_box(sum);
+    }
+
+    /// Number of databases.
+    pub fn databases(&self) -> u8 {
+        self.databases.count()
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> KeyspaceStats {
+        self.stats
+    }
+
+    /// Sets the counters back to zero.
+    pub fn reset_stats(&mut self) {
+        self.stats = KeyspaceStats::default();
+    }
+
+    /// Bytes of memory that keys and values in the table hold, without the values behind pointers. O(segments).
+    pub fn table_bytes(&self) -> usize {
+        self.table.heap_bytes()
+    }
+
+    /// Random choices of commands come from here.
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.rng
+    }
+
+    /// Finds a live record; an expired one is removed on the way.
+    #[inline]
+    fn find(&mut self, key: &Key<'_>) -> Option<Position> {
+        let at = self.table.find(key)?;
+        match self.table.expires_ms(at) {
+            Some(ms) if ms <= self.now_ms => {
+                self.expire_now(key, at);
+                None
+            }
+            _ => Some(at),
+        }
+    }
+
+    /// As [`Keyspace::find`], for an operation that reads the value: counts hits and misses, and marks the access.
+    #[inline]
+    fn find_for_read(&mut self, key: &Key<'_>) -> Option<Position> {
+        let found = self.find(key);
+        match found {
+            Some(at) => {
+                self.stats.hits += 1;
+                let clock = self.access_clock();
+                self.table.touch(at, clock);
+            }
+            None => self.stats.misses += 1,
+        }
+        found
+    }
+
+    /// Seconds, in 24 bits, as Redis keeps it for OBJECT IDLETIME.
+    #[inline]
+    fn access_clock(&self) -> u32 {
+        (self.now_ms / 1000) as u32 & 0xff_ffff
+    }
+
+    #[cold]
+    fn expire_now(&mut self, key: &Key<'_>, at: Position) {
+        self.remove_at(key, at);
+        self.stats.expired += 1;
+        self.changed(key, Class::Expired, "expired", &[b"DEL", key.bytes]);
+    }
+
+    /// Adds a record that is not there.
+    fn insert(&mut self, key: &Key<'_>, data: NewData<'_>, expires_ms: Option<i64>) -> Position {
+        if let NewData::Value(Value::Series(_)) = data {
+            self.series.add(key);
+        }
+        self.databases.added(key.space, expires_ms.is_some());
+        let clock = self.access_clock();
+        self.table.insert(key, data, expires_ms, clock)
+    }
+
+    /// Removes a record; its value is freed at leisure. Tells no change.
+    fn remove_at(&mut self, key: &Key<'_>, at: Position) {
+        if let Some(value) = self.take_at(key, at) {
+            self.garbage.throw(value);
+        }
+    }
+
+    /// Removes a record and returns its value, if it was one behind a pointer.
+    fn take_at(&mut self, key: &Key<'_>, at: Position) -> Option<Value> {
+        self.databases
+            .removed(key.space, self.table.expires_ms(at).is_some());
+        let value = self.table.remove(at);
+        if let Some(Value::Series(_)) = value {
+            self.series.remove(key);
+        }
+        value
+    }
+
+    /// Puts other data in a record's place; the old value is freed at leisure.
+    fn replace_at(&mut self, key: &Key<'_>, at: Position, data: NewData<'_>) {
+        let is_series = matches!(data, NewData::Value(Value::Series(_)));
+        if let Some(old) = self.table.replace(at, data) {
+            if let Value::Series(_) = old {
+                self.series.remove(key);
+            }
+            self.garbage.throw(old);
+        }
+        if is_series {
+            self.series.add(key);
+        }
+    }
+
+    fn set_expires_at(&mut self, key: &Key<'_>, at: Position, expires_ms: Option<i64>) {
+        let had = self.table.expires_ms(at).is_some();
+        self.databases
+            .expiry_changed(key.space, had, expires_ms.is_some());
+        self.table.set_expires_ms(at, expires_ms);
+    }
+
+    /// Tells the one place that every write ends in.
+    #[inline]
+    fn changed(&mut self, key: &Key<'_>, class: Class, event: &'static str, command: &[&[u8]]) {
+        let db = self.databases.number(key.space);
+        self.changes.push(Change {
+            db,
+            class,
+            event,
+            key: key.bytes,
+            command,
+        });
+    }
+
+    fn type_at(&self, at: Position) -> Type {
+        self.table.record(at).data.type_of()
+    }
+}

@@ -1,0 +1,177 @@
+//! Time series as keys: what TS.* and the metrics protocol do to them, and the order in which they were created.
+//!
+//! What a series *is* stands in `series.rs`; this file must not know protocols.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::series::{AddError, AddOutcome, DuplicatePolicy, Series};
+use super::table::NewData;
+use super::{Data, Db, Key, Keyspace, Value, WrongType};
+use crate::change::Class;
+use crate::number::{format_i64, push_f64};
+
+/// Why an operation on a series was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SeriesError {
+    /// The key holds another type.
+    WrongType(WrongType),
+    /// The sample was refused by the series.
+    Add(AddError),
+}
+
+impl From<WrongType> for SeriesError {
+    fn from(error: WrongType) -> Self {
+        SeriesError::WrongType(error)
+    }
+}
+
+/// All series' keys, in the order in which they were created.
+#[derive(Debug, Default)]
+pub struct SeriesIndex {
+    created: u64,
+    by_order: BTreeMap<(u8, u64), Box<[u8]>>,
+    by_key: HashMap<(u8, Box<[u8]>), u64>,
+}
+
+impl SeriesIndex {
+    pub fn add(&mut self, key: &Key<'_>) {
+        self.created += 1;
+        self.by_order
+            .insert((key.space, self.created), key.bytes.into());
+        self.by_key
+            .insert((key.space, key.bytes.into()), self.created);
+    }
+
+    pub fn remove(&mut self, key: &Key<'_>) {
+        if let Some(order) = self.by_key.remove(&(key.space, Box::from(key.bytes))) {
+            self.by_order.remove(&(key.space, order));
+        }
+    }
+
+    pub fn clear_space(&mut self, space: u8) {
+        self.by_order.retain(|(of, _), _| *of != space);
+        self.by_key.retain(|(of, _), _| *of != space);
+    }
+
+    pub fn clear(&mut self) {
+        self.by_order.clear();
+        self.by_key.clear();
+    }
+}
+
+impl Keyspace {
+    /// The series at the key, if there is one. O(1). Counts as a read.
+    pub fn series(&mut self, key: &Key<'_>) -> Result<Option<&Series>, WrongType> {
+        let Some(at) = self.find_for_read(key) else {
+            return Ok(None);
+        };
+        match self.table.record(at).data {
+            Data::Value(Value::Series(series)) => Ok(Some(series)),
+            other => Err(WrongType {
+                found: other.type_of(),
+            }),
+        }
+    }
+
+    /// The keys of a database's series, in the order in which they were created; expired ones are removed first.
+    /// O(number of series).
+    pub fn series_keys(&mut self, db: Db) -> Vec<Vec<u8>> {
+        let space = self.databases.space(db);
+        let keys: Vec<Vec<u8>> = self
+            .series
+            .by_order
+            .range((space, 0)..=(space, u64::MAX))
+            .map(|(_, key)| key.to_vec())
+            .collect();
+        keys.into_iter()
+            .filter(|bytes| {
+                let key = self.key(db, bytes);
+                self.find(&key).is_some()
+            })
+            .collect()
+    }
+
+    /// Adds a sample, to a new series if there is none. What is done about a sample that has this timestamp already
+    /// is up to `policy`, or to the series' own, or it is refused. O(log samples).
+    pub fn series_add(
+        &mut self,
+        key: &Key<'_>,
+        timestamp: i64,
+        value: f64,
+        policy: Option<DuplicatePolicy>,
+    ) -> Result<AddOutcome, SeriesError> {
+        let at = match self.find(key) {
+            Some(at) => at,
+            None => self.insert(key, NewData::Value(Value::Series(Box::default())), None),
+        };
+        let series = match self.table.value_mut(at) {
+            Some(Value::Series(series)) => series,
+            _ => {
+                return Err(WrongType {
+                    found: self.type_at(at),
+                }
+                .into());
+            }
+        };
+        let outcome = series
+            .add(timestamp, value, policy)
+            .map_err(SeriesError::Add)?;
+        if self.changes.is_listening() {
+            let mut digits = [0; 20];
+            let mut number = Vec::new();
+            push_f64(&mut number, value);
+            let timestamp = format_i64(timestamp, &mut digits);
+            let policy = policy.map_or("", DuplicatePolicy::name);
+            let command: [&[u8]; 6] = [
+                b"TS.ADD",
+                key.bytes,
+                timestamp,
+                &number,
+                b"ON_DUPLICATE",
+                policy.as_bytes(),
+            ];
+            let command = if policy.is_empty() {
+                &command[..4]
+            } else {
+                &command[..]
+            };
+            self.changed(key, Class::Module, "ts.add", command);
+        } else {
+            self.changed(key, Class::Module, "ts.add", &[]);
+        }
+        Ok(outcome)
+    }
+
+    /// Deletes the samples of a range of timestamps, both ends included; gives how many there were, `None` when there
+    /// is no such series. O(log samples + deleted).
+    pub fn series_delete_range(
+        &mut self,
+        key: &Key<'_>,
+        from: i64,
+        to: i64,
+    ) -> Result<Option<u64>, WrongType> {
+        let Some(at) = self.find(key) else {
+            return Ok(None);
+        };
+        let Some(Value::Series(series)) = self.table.value_mut(at) else {
+            return Err(WrongType {
+                found: self.type_at(at),
+            });
+        };
+        let deleted = series.delete_range(from, to);
+        if deleted > 0 {
+            let (mut from_digits, mut to_digits) = ([0; 20], [0; 20]);
+            let (from, to) = (
+                format_i64(from, &mut from_digits),
+                format_i64(to, &mut to_digits),
+            );
+            self.changed(
+                key,
+                Class::Module,
+                "ts.del",
+                &[b"TS.DEL", key.bytes, from, to],
+            );
+        }
+        Ok(Some(deleted))
+    }
+}

@@ -1,0 +1,46 @@
+//! pentad: one thread, one poll loop, one keyspace, five protocols - as a daemon, or linked into your program.
+//!
+//! # The route of a request
+//!
+//! ```text
+//!            bytes                                                            bytes
+//!  socket ─────────▶ Session ─▶ Engine ─▶ Conn ─▶ Protocol ─▶ Keyspace         ▲
+//!            fill      │          │         │      parse,       typed          │
+//!                      │          │         │      run          operations     │
+//!                      │          │         │        │             │ Change ─▶ journal, events, waiters
+//!                      │          │         ▼        ▼             │
+//!                      └──────────┴────── Output ◀─ reply ◀────────┘
+//!                                           │
+//!                                           └────────── one write per turn ────┘
+//! ```
+//!
+//! A request only goes down, and its reply comes back up once. The core - [`Engine`] and all below it - knows no
+//! sockets, no clock, no randomness and no globals: they are handed in. [`Server`] adds sockets.
+//!
+//! # Getting started
+//! See [`Server`] for a server in your own loop, and [`Engine`] for one without sockets.
+
+pub mod binary_float;
+pub mod buffer;
+pub mod change;
+pub mod client;
+pub mod clock;
+pub mod config;
+mod conn;
+pub mod engine;
+pub mod extended_float;
+pub mod glob;
+pub mod hub;
+pub mod keyspace;
+pub mod number;
+pub mod protocol;
+pub mod server;
+mod session;
+mod timer;
+
+pub use clock::{Clock, Now, SystemClock};
+pub use config::{Address, Config, Limits, Listen, Scheme};
+pub use conn::Flow;
+pub use engine::{ConnId, Engine};
+pub use keyspace::Keyspace;
+pub use server::{BindError, Handle, Server};

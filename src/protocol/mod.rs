@@ -1,0 +1,113 @@
+//! The protocols: what bytes mean, and how results are written.
+//!
+//! Each has one file (RESP a folder). A protocol is a state that is handed the input that is not done with, runs the
+//! request at its beginning against the keyspace, and writes the reply. It must not know sockets, other connections'
+//! bytes, or another protocol.
+//!
+//! # How to add one
+//! 1. A file here, with a state that has `step`: find the end of the request (keep a resume cursor), run it through
+//!    typed operations of [`Keyspace`], append the reply to `cx.out`.
+//! 2. A row in [`Scheme`] and in `State`.
+//! 3. A transcript in `tests/wire/`, and a section in README.md.
+
+pub(crate) mod counter;
+pub(crate) mod lab;
+pub(crate) mod line;
+pub(crate) mod metrics;
+pub mod resp;
+pub(crate) mod speicher;
+
+use crate::buffer::Output;
+use crate::client::Client;
+use crate::config::{Listen, Scheme};
+use crate::hub::Hub;
+use crate::keyspace::Keyspace;
+
+/// What a request is run with.
+pub struct Cx<'a> {
+    /// All data.
+    pub keyspace: &'a mut Keyspace,
+    /// What requests share besides.
+    pub hub: &'a mut Hub,
+    /// Who asks.
+    pub client: &'a mut Client,
+    /// Where the reply goes.
+    pub(crate) out: &'a mut Output,
+}
+
+/// What became of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The request at its beginning is not complete; nothing was done.
+    NeedMore,
+    /// One or more requests were run (or skipped); so many bytes are done with.
+    Done(usize),
+    /// The conversation is over once the output is sent; the rest of the input does not matter.
+    Close,
+}
+
+/// Where a conversation stands, in its protocol.
+#[derive(Debug)]
+pub(crate) enum State {
+    Resp(resp::Resp),
+    Metrics(metrics::Metrics),
+    Counter(counter::Counter),
+    Lab(lab::Lab),
+    Speicher(speicher::Speicher),
+}
+
+impl State {
+    pub fn new(listen: &Listen) -> Self {
+        match listen.scheme {
+            Scheme::Resp => State::Resp(resp::Resp::default()),
+            Scheme::Metrics => State::Metrics(metrics::Metrics::default()),
+            Scheme::Counter => State::Counter(counter::Counter::new(&listen.key)),
+            Scheme::Lab => State::Lab(lab::Lab::new(lab::Framing::Line)),
+            Scheme::LabByte => State::Lab(lab::Lab::new(lab::Framing::Byte)),
+            Scheme::LabDigit => State::Lab(lab::Lab::new(lab::Framing::Digit)),
+            Scheme::Speicher => State::Speicher(speicher::Speicher::default()),
+        }
+    }
+
+    /// Runs what is at the beginning of `input`, at most `budget` requests, which it counts down.
+    pub fn step(&mut self, input: &[u8], cx: &mut Cx<'_>, budget: &mut usize) -> Step {
+        if let State::Resp(resp) = self {
+            return resp.step(input, cx, budget);
+        }
+        if input.is_empty() {
+            return Step::NeedMore;
+        }
+        let step = match self {
+            State::Resp(_) => Step::NeedMore,
+            State::Metrics(metrics) => metrics.step(input, cx),
+            State::Counter(counter) => counter.step(input, cx),
+            State::Lab(lab) => lab.step(input, cx),
+            State::Speicher(speicher) => speicher.step(input, cx),
+        };
+        if step != Step::NeedMore {
+            *budget -= 1;
+            cx.hub.stats.requests += 1;
+        }
+        step
+    }
+
+    /// How many bytes the request that has begun will have, where it has said so.
+    pub fn expected_bytes(&self) -> Option<usize> {
+        match self {
+            State::Resp(resp) => resp.expected_bytes(),
+            State::Speicher(speicher) => speicher.expected_bytes(),
+            State::Metrics(_) | State::Counter(_) | State::Lab(_) => None,
+        }
+    }
+
+    /// What a client is told for which there is no room.
+    pub fn refusal(scheme: Scheme) -> &'static [u8] {
+        match scheme {
+            Scheme::Resp => b"-ERR max number of clients reached\r\n",
+            Scheme::Metrics => metrics::ERROR,
+            Scheme::Counter => counter::ERROR,
+            Scheme::Lab | Scheme::LabByte | Scheme::LabDigit => b"",
+            Scheme::Speicher => speicher::UNAVAILABLE,
+        }
+    }
+}

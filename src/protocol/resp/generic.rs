@@ -1,0 +1,428 @@
+//! The commands on keys of any type.
+
+use super::{Args, CommandError};
+use crate::glob;
+use crate::keyspace::{CopyError, Db, ExpireCondition, RenameError, Ttl};
+use crate::protocol::Cx;
+
+type Done = Result<(), CommandError>;
+
+const NO_SUCH_KEY: CommandError = CommandError::text("ERR no such key");
+const SAME_KEY: CommandError =
+    CommandError::text("ERR source and destination objects are the same");
+const DB_OUT_OF_RANGE: CommandError = CommandError::text("ERR DB index is out of range");
+
+pub fn del(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let mut deleted = 0;
+    for key in args.iter_from(1) {
+        let key = cx.key(key);
+        deleted += i64::from(cx.keyspace.delete(&key));
+    }
+    cx.reply().integer(deleted);
+    Ok(())
+}
+
+pub fn unlink(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    del(cx, args)
+}
+
+pub fn delete(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    del(cx, args)
+}
+
+pub fn exists(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let mut found = 0;
+    for key in args.iter_from(1) {
+        let key = cx.key(key);
+        found += i64::from(cx.keyspace.exists(&key));
+    }
+    cx.reply().integer(found);
+    Ok(())
+}
+
+pub fn touch(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    exists(cx, args)
+}
+
+pub fn type_(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[1]);
+    let name = cx
+        .keyspace
+        .type_of(&key)
+        .map_or("none", |found| found.name());
+    cx.reply().simple(name);
+    Ok(())
+}
+
+pub fn randomkey(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    match cx.keyspace.random_key(cx.client.db) {
+        Some(key) => cx.reply().bulk(&key),
+        None => cx.reply().null(),
+    }
+    Ok(())
+}
+
+pub fn rename(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    rename_key(cx, args, false)?;
+    cx.reply().ok();
+    Ok(())
+}
+
+pub fn renamenx(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let done = rename_key(cx, args, true)?;
+    cx.reply().integer(i64::from(done));
+    Ok(())
+}
+
+fn rename_key(cx: &mut Cx<'_>, args: Args<'_>, if_missing: bool) -> Result<bool, CommandError> {
+    let (from, to) = (cx.key(&args[1]), cx.key(&args[2]));
+    cx.keyspace
+        .rename(&from, &to, if_missing)
+        .map_err(|RenameError::NoSuchKey| NO_SUCH_KEY)
+}
+
+/// The database that the argument at `at` names.
+pub(super) fn database(cx: &Cx<'_>, args: Args<'_>, at: usize) -> Result<Db, CommandError> {
+    let number = args.integer(at)?;
+    // Redis reads it as a C int.
+    if i32::try_from(number).is_err() {
+        return Err(CommandError::NotInteger);
+    }
+    match Db::try_from(number) {
+        Ok(db) if db < cx.keyspace.databases() => Ok(db),
+        _ => Err(DB_OUT_OF_RANGE),
+    }
+}
+
+pub fn move_(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let db = database(cx, args, 2)?;
+    let key = cx.key(&args[1]);
+    let moved = cx
+        .keyspace
+        .move_to(&key, db)
+        .map_err(|CopyError::SameKey| SAME_KEY)?;
+    cx.reply().integer(i64::from(moved));
+    Ok(())
+}
+
+/// `COPY source destination [DB destination-db] [REPLACE]`
+pub fn copy(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let mut db = cx.client.db;
+    let mut replace = false;
+    let mut at = 3;
+    while at < args.len() {
+        if args.is(at, "replace") {
+            replace = true;
+        } else if args.is(at, "db") && at + 1 < args.len() {
+            db = database(cx, args, at + 1)?;
+            at += 1;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        at += 1;
+    }
+    let from = cx.key(&args[1]);
+    let to = cx.keyspace.key(db, &args[2]);
+    let copied = cx
+        .keyspace
+        .copy(&from, &to, replace)
+        .map_err(|CopyError::SameKey| SAME_KEY)?;
+    cx.reply().integer(i64::from(copied));
+    Ok(())
+}
+
+/// How the time of an expiry is given and shown.
+#[derive(Clone, Copy)]
+struct TimeForm {
+    /// Milliseconds in a unit.
+    unit_ms: i64,
+    /// Counted from now, not from 1970.
+    relative: bool,
+}
+
+const SECONDS: TimeForm = TimeForm {
+    unit_ms: 1000,
+    relative: true,
+};
+const MILLISECONDS: TimeForm = TimeForm {
+    unit_ms: 1,
+    relative: true,
+};
+const UNIX_SECONDS: TimeForm = TimeForm {
+    unit_ms: 1000,
+    relative: false,
+};
+const UNIX_MILLISECONDS: TimeForm = TimeForm {
+    unit_ms: 1,
+    relative: false,
+};
+
+pub fn expire(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    set_expiry(cx, args, SECONDS, "expire")
+}
+
+pub fn pexpire(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    set_expiry(cx, args, MILLISECONDS, "pexpire")
+}
+
+pub fn expireat(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    set_expiry(cx, args, UNIX_SECONDS, "expireat")
+}
+
+pub fn pexpireat(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    set_expiry(cx, args, UNIX_MILLISECONDS, "pexpireat")
+}
+
+/// `EXPIRE key time [NX | XX | GT | LT]` in all four forms of time.
+fn set_expiry(cx: &mut Cx<'_>, args: Args<'_>, form: TimeForm, command: &str) -> Done {
+    let condition = expire_condition(args)?;
+    let time = args.integer(2)?;
+    let base = if form.relative {
+        cx.keyspace.now_ms()
+    } else {
+        0
+    };
+    let at_ms = time
+        .checked_mul(form.unit_ms)
+        .and_then(|ms| ms.checked_add(base))
+        .ok_or_else(|| {
+            CommandError::err(format_args!("invalid expire time in '{command}' command"))
+        })?;
+    let key = cx.key(&args[1]);
+    let done = cx.keyspace.expire_at(&key, at_ms, condition);
+    cx.reply().integer(i64::from(done));
+    Ok(())
+}
+
+fn expire_condition(args: Args<'_>) -> Result<ExpireCondition, CommandError> {
+    let mut condition = ExpireCondition::default();
+    for at in 3..args.len() {
+        let flag = match () {
+            () if args.is(at, "nx") => &mut condition.if_none,
+            () if args.is(at, "xx") => &mut condition.if_any,
+            () if args.is(at, "gt") => &mut condition.if_later,
+            () if args.is(at, "lt") => &mut condition.if_earlier,
+            () => {
+                let option = String::from_utf8_lossy(&args[at]);
+                return Err(CommandError::err(format_args!(
+                    "Unsupported option {option}"
+                )));
+            }
+        };
+        *flag = true;
+    }
+    let ExpireCondition {
+        if_none,
+        if_any,
+        if_later,
+        if_earlier,
+    } = condition;
+    if if_none && (if_any || if_later || if_earlier) {
+        return Err(CommandError::text(
+            "ERR NX and XX, GT or LT options at the same time are not compatible",
+        ));
+    }
+    if if_later && if_earlier {
+        return Err(CommandError::text(
+            "ERR GT and LT options at the same time are not compatible",
+        ));
+    }
+    Ok(condition)
+}
+
+pub fn ttl(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    show_expiry(cx, args, SECONDS)
+}
+
+pub fn pttl(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    show_expiry(cx, args, MILLISECONDS)
+}
+
+pub fn expiretime(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    show_expiry(cx, args, UNIX_SECONDS)
+}
+
+pub fn pexpiretime(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    show_expiry(cx, args, UNIX_MILLISECONDS)
+}
+
+fn show_expiry(cx: &mut Cx<'_>, args: Args<'_>, form: TimeForm) -> Done {
+    let key = cx.key(&args[1]);
+    let base = if form.relative {
+        cx.keyspace.now_ms()
+    } else {
+        0
+    };
+    let shown = match cx.keyspace.ttl(&key) {
+        Ttl::Missing => -2,
+        Ttl::Forever => -1,
+        // Rounded, as Redis rounds it.
+        Ttl::At(ms) => {
+            ms.saturating_sub(base)
+                .max(0)
+                .saturating_add(form.unit_ms / 2)
+                / form.unit_ms
+        }
+    };
+    cx.reply().integer(shown);
+    Ok(())
+}
+
+pub fn persist(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[1]);
+    let done = cx.keyspace.persist(&key);
+    cx.reply().integer(i64::from(done));
+    Ok(())
+}
+
+pub fn keys(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let pattern = &args[1];
+    let mut found = Found::default();
+    cx.keyspace.for_each_key(cx.client.db, |key, _| {
+        if pattern == b"*" || glob::matches(pattern, key, false) {
+            found.add(key);
+        }
+    });
+    found.reply(cx);
+    Ok(())
+}
+
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
+pub fn scan(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let cursor = parse_cursor(&args[1])?;
+    let mut pattern = None;
+    let mut count = 10;
+    let mut wanted = None;
+    let mut at = 2;
+    while at < args.len() {
+        if at + 1 == args.len() {
+            return Err(CommandError::Syntax);
+        }
+        if args.is(at, "count") {
+            count = args.integer(at + 1)?;
+            if count < 1 {
+                return Err(CommandError::Syntax);
+            }
+        } else if args.is(at, "match") {
+            pattern = args.get(at + 1).filter(|pattern| *pattern != b"*");
+        } else if args.is(at, "type") {
+            wanted = args.get(at + 1);
+        } else {
+            return Err(CommandError::Syntax);
+        }
+        at += 2;
+    }
+    let mut found = Found::default();
+    let count = usize::try_from(count).unwrap_or(usize::MAX);
+    let next = cx.keyspace.scan(cx.client.db, cursor, count, |key, kind| {
+        let is_wanted = wanted.is_none_or(|name| name.eq_ignore_ascii_case(kind.name().as_bytes()));
+        if is_wanted && pattern.is_none_or(|pattern| glob::matches(pattern, key, false)) {
+            found.add(key);
+        }
+    });
+    let mut reply = cx.reply();
+    reply.array(2);
+    reply.bulk(next.to_string().as_bytes());
+    found.reply(cx);
+    Ok(())
+}
+
+pub(super) fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
+    std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .ok_or(CommandError::text("ERR invalid cursor"))
+}
+
+/// Keys that a walk has found, in one buffer: their number must be said before them.
+#[derive(Default)]
+struct Found {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Found {
+    fn add(&mut self, key: &[u8]) {
+        self.bytes.extend_from_slice(key);
+        self.ends.push(self.bytes.len());
+    }
+
+    fn reply(&self, cx: &mut Cx<'_>) {
+        let mut reply = cx.reply();
+        reply.array(self.ends.len());
+        let mut start = 0;
+        for &end in &self.ends {
+            reply.bulk(&self.bytes[start..end]);
+            start = end;
+        }
+    }
+}
+
+pub fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[2]);
+    match cx.keyspace.encoding(&key) {
+        Some(encoding) => cx.reply().bulk(encoding.as_bytes()),
+        None => cx.reply().null(),
+    }
+    Ok(())
+}
+
+pub fn object_idletime(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[2]);
+    match cx.keyspace.idle_seconds(&key) {
+        Some(seconds) => cx.reply().integer(i64::from(seconds)),
+        None => cx.reply().null(),
+    }
+    Ok(())
+}
+
+pub fn object_refcount(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[2]);
+    match cx.keyspace.encoding(&key) {
+        // Small integers are shared in Redis, and then say so with this number.
+        Some("int") if is_shared_integer(cx, &key) => cx.reply().integer(i64::from(i32::MAX)),
+        Some(_) => cx.reply().integer(1),
+        None => cx.reply().null(),
+    }
+    Ok(())
+}
+
+fn is_shared_integer(cx: &mut Cx<'_>, key: &crate::keyspace::Key<'_>) -> bool {
+    let value = cx.keyspace.get(key);
+    matches!(value, Ok(Some(string)) if string.to_i64().is_some_and(|int| (0..10_000).contains(&int)))
+}
+
+pub fn object_freq(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[2]);
+    if cx.keyspace.type_of(&key).is_none() {
+        cx.reply().null();
+        return Ok(());
+    }
+    Err(CommandError::text(
+        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching \
+         between policies at runtime LRU and LFU data will take some time to adjust.",
+    ))
+}
+
+pub fn object_help(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    super::server::help(
+        cx,
+        &[
+            "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            "ENCODING <key>",
+            "    Return the kind of internal representation used in order to store the value",
+            "    associated with a <key>.",
+            "FREQ <key>",
+            "    Return the access frequency index of the <key>. The returned integer is",
+            "    proportional to the logarithm of the recent access frequency of the key.",
+            "IDLETIME <key>",
+            "    Return the idle time of the <key>, that is the approximated number of",
+            "    seconds elapsed since the last access to the key.",
+            "REFCOUNT <key>",
+            "    Return the number of references of the value associated with the specified",
+            "    <key>.",
+            "HELP",
+            "    Print this help.",
+        ],
+    )
+}

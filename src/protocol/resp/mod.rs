@@ -1,0 +1,405 @@
+//! RESP, the protocol of Redis: the conversation, the batch, the dispatch.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `parse.rs` | requests out of bytes |
+//! | `reply.rs`, `error.rs` | replies and errors as bytes |
+//! | `command.rs`, `table/`, `lookup.rs` | what a command is, all of them, and how one is found by name |
+//! | `arguments.rs`, `docs.rs`, `keys.rs` | what COMMAND says of them |
+//! | `string.rs`, `generic.rs` … | the functions that run them, a file per family |
+//!
+//! # How to add a command
+//! A row in `table/` (see [`command::Command`]) and the function it names in the family's file; a transcript in
+//! `tests/wire/`.
+
+pub mod arguments;
+pub mod command;
+mod connection;
+mod docs;
+mod error;
+mod generic;
+mod json;
+mod keys;
+mod lookup;
+mod parse;
+mod reply;
+mod server;
+mod string;
+mod table;
+mod timeseries;
+
+pub use error::CommandError;
+pub use lookup::Table;
+pub use reply::Reply;
+pub use table::FAMILIES;
+
+use command::{Begin, Command};
+use parse::{ParseLimits, Parsed, Parser, ProtocolError, Span, split_inline};
+
+use super::{Cx, Step};
+use crate::keyspace::{Key, Keyspace};
+
+/// A function that runs a command. The number of arguments has been checked against the table. An error must be
+/// returned before anything has been changed or written.
+pub type Handler = fn(&mut Cx<'_>, Args<'_>) -> Result<(), CommandError>;
+
+/// The arguments of a request, the command's name first.
+#[derive(Clone, Copy, Debug)]
+pub struct Args<'a> {
+    bytes: &'a [u8],
+    spans: &'a [Span],
+}
+
+impl<'a> Args<'a> {
+    /// How many there are, the name included.
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether there is none, not even a name.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// The argument at `index`, if there is one.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
+        let (start, end) = *self.spans.get(index)?;
+        Some(&self.bytes[start as usize..end as usize])
+    }
+
+    /// The argument at `index` as an integer.
+    #[inline]
+    pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
+        crate::number::parse_i64(&self[index]).ok_or(CommandError::NotInteger)
+    }
+
+    /// Whether the argument at `index` is this word, in any case.
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        self.get(index)
+            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    }
+
+    /// The arguments from `from` on.
+    pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
+        let Args { bytes, spans } = *self;
+        spans
+            .iter()
+            .skip(from)
+            .map(move |&(start, end)| &bytes[start as usize..end as usize])
+    }
+}
+
+impl std::ops::Index<usize> for Args<'_> {
+    type Output = [u8];
+
+    #[inline]
+    fn index(&self, index: usize) -> &[u8] {
+        let (start, end) = self.spans[index];
+        &self.bytes[start as usize..end as usize]
+    }
+}
+
+impl Cx<'_> {
+    /// Where the reply to a RESP command is written.
+    #[inline]
+    pub fn reply(&mut self) -> Reply<'_> {
+        Reply {
+            resp3: self.client.resp3,
+            out: self.out,
+        }
+    }
+
+    /// The keyspace and the reply at once.
+    #[inline]
+    pub fn split(&mut self) -> (&mut Keyspace, Reply<'_>) {
+        (
+            self.keyspace,
+            Reply {
+                resp3: self.client.resp3,
+                out: self.out,
+            },
+        )
+    }
+
+    /// A key of the client's database.
+    #[inline]
+    pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
+        self.keyspace.key(self.client.db, bytes)
+    }
+}
+
+/// Requests that are parsed ahead and run together.
+const BATCH_REQUESTS: usize = 16;
+
+/// Where pipelined requests are parsed to: one for the whole server, since requests are run before the next are read.
+#[derive(Debug, Default)]
+pub struct Batch {
+    spans: Vec<Span>,
+    requests: Vec<Request>,
+    /// The unquoted arguments of inline commands.
+    inline: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Request {
+    /// Where the bytes of its arguments begin, in the input or in `inline`.
+    start: usize,
+    is_inline: bool,
+    /// Its arguments: from this span to the next request's.
+    first_span: usize,
+    /// How much of the input is done with after it.
+    consumed: usize,
+    command: Option<&'static Command>,
+}
+
+/// A conversation in RESP.
+#[derive(Debug, Default)]
+pub struct Resp {
+    parser: Parser,
+}
+
+impl Resp {
+    /// Bytes that the request which has begun will have at least, if that is known.
+    pub(crate) fn expected_bytes(&self) -> Option<usize> {
+        self.parser.expected_bytes()
+    }
+
+    pub(crate) fn step(&mut self, input: &[u8], cx: &mut Cx<'_>, budget: &mut usize) -> Step {
+        let mut batch = std::mem::take(&mut cx.hub.batch);
+        let step = self.run_batch(&mut batch, input, cx, budget);
+        batch.spans.clear();
+        batch.requests.clear();
+        batch.inline.clear();
+        cx.hub.batch = batch;
+        step
+    }
+
+    /// Parses some requests, has the memory fetch what they will look at, and runs them.
+    fn run_batch(
+        &mut self,
+        batch: &mut Batch,
+        input: &[u8],
+        cx: &mut Cx<'_>,
+        budget: &mut usize,
+    ) -> Step {
+        let (consumed, invalid) = self.parse_batch(batch, input, cx, *budget);
+        if batch.requests.len() > 1 {
+            batch.prefetch(input, cx);
+        }
+        let high_water = cx.hub.limits.output_bytes_max / 2;
+        let count = batch.requests.len();
+        for index in 0..count {
+            let request = &batch.requests[index];
+            let end = batch
+                .requests
+                .get(index + 1)
+                .map_or(batch.spans.len(), |next| next.first_span);
+            let bytes = if request.is_inline {
+                &batch.inline[request.start..]
+            } else {
+                &input[request.start..]
+            };
+            let args = Args {
+                bytes,
+                spans: &batch.spans[request.first_span..end],
+            };
+            *budget -= 1;
+            cx.hub.stats.requests += 1;
+            dispatch(request.command, args, cx);
+            let stop = cx.client.closing || cx.client.doomed || cx.out.len() > high_water;
+            if stop && index + 1 < count {
+                // The rest will be parsed again, if at all.
+                self.parser = Parser::default();
+                return Step::Done(request.consumed);
+            }
+        }
+        match invalid {
+            Some(error) if !cx.client.closing => {
+                let text = format!("ERR {error}");
+                cx.hub.stats.count_error(&text);
+                cx.reply().error(&text);
+                Step::Close
+            }
+            _ if consumed == 0 => Step::NeedMore,
+            _ => Step::Done(consumed),
+        }
+    }
+
+    fn parse_batch(
+        &mut self,
+        batch: &mut Batch,
+        input: &[u8],
+        cx: &Cx<'_>,
+        budget: usize,
+    ) -> (usize, Option<ProtocolError>) {
+        let limits = ParseLimits {
+            request_bytes_max: cx.hub.limits.request_bytes_max,
+            line_bytes_max: cx.hub.limits.line_bytes_max,
+        };
+        let mut at = 0;
+        while batch.requests.len() < budget.min(BATCH_REQUESTS) {
+            let first_span = batch.spans.len();
+            let mut request = Request {
+                start: at,
+                is_inline: false,
+                first_span,
+                consumed: 0,
+                command: None,
+            };
+            match self.parser.parse(&input[at..], &mut batch.spans, limits) {
+                Parsed::NeedMore => break,
+                Parsed::Invalid(error) => {
+                    batch.spans.truncate(first_span);
+                    return (at, Some(error));
+                }
+                Parsed::Ready { consumed } => at += consumed,
+                Parsed::Inline { line, consumed } => {
+                    request.is_inline = true;
+                    request.start = batch.inline.len();
+                    let line = &input[at..at + line];
+                    let before = batch.inline.len();
+                    let Batch { inline, spans, .. } = batch;
+                    let mut words = Vec::new();
+                    if let Err(error) = split_inline(line, &mut words, spans) {
+                        spans.truncate(first_span);
+                        inline.truncate(before);
+                        return (at, Some(error));
+                    }
+                    inline.extend_from_slice(&words);
+                    at += consumed;
+                }
+            }
+            if batch.spans.len() > first_span {
+                request.consumed = at;
+                let bytes = if request.is_inline {
+                    &batch.inline[request.start..]
+                } else {
+                    &input[request.start..]
+                };
+                let args = Args {
+                    bytes,
+                    spans: &batch.spans[first_span..],
+                };
+                request.command = cx.hub.commands.find(&args[0]);
+                batch.requests.push(request);
+            } else {
+                // An empty line or array is nothing; those before it count as consumed with it.
+                if let Some(last) = batch.requests.last_mut() {
+                    last.consumed = at;
+                }
+                if batch.requests.is_empty() && at >= input.len() {
+                    break;
+                }
+            }
+        }
+        (at, None)
+    }
+}
+
+impl Batch {
+    /// Has the memory fetch what the requests' first keys will need.
+    fn prefetch(&self, input: &[u8], cx: &Cx<'_>) {
+        let mut keys = [None; BATCH_REQUESTS];
+        let mut count = 0;
+        for (index, request) in self.requests.iter().enumerate() {
+            let end = self
+                .requests
+                .get(index + 1)
+                .map_or(self.spans.len(), |next| next.first_span);
+            let bytes = if request.is_inline {
+                &self.inline[request.start..]
+            } else {
+                &input[request.start..]
+            };
+            let args = Args {
+                bytes,
+                spans: &self.spans[request.first_span..end],
+            };
+            let Some(Begin::Index(first)) = request
+                .command
+                .and_then(|c| c.keys.first())
+                .map(|spec| &spec.begin)
+            else {
+                continue;
+            };
+            if let Some(key) = usize::try_from(*first)
+                .ok()
+                .and_then(|first| args.get(first))
+            {
+                keys[count] = Some(cx.key(key));
+                count += 1;
+            }
+        }
+        cx.keyspace.prefetch(keys[..count].iter().flatten());
+    }
+}
+
+/// Runs one request. Whatever is wrong with it is answered.
+fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
+    if let Err(error) = try_dispatch(command, args, cx) {
+        let text = error.to_string();
+        cx.hub.stats.count_error(&text);
+        cx.reply().error(&text);
+    }
+}
+
+fn try_dispatch(
+    command: Option<&'static Command>,
+    args: Args<'_>,
+    cx: &mut Cx<'_>,
+) -> Result<(), CommandError> {
+    let Some(mut command) = command else {
+        return Err(unknown_command(args));
+    };
+    if !command.subcommands.is_empty()
+        && let Some(name) = args.get(1)
+    {
+        command = lookup::find_subcommand(command, name)
+            .ok_or_else(|| unknown_subcommand(command, name))?;
+    }
+    if !command.accepts(args.len()) {
+        return Err(CommandError::Arity(command.name.into()));
+    }
+    cx.client.last_command = Some(command);
+    (command.handler)(cx, args)
+}
+
+/// What a container (CLIENT, OBJECT ...) does when it is called without a subcommand: nothing, its arity forbids it.
+fn container(_: &mut Cx<'_>, args: Args<'_>) -> Result<(), CommandError> {
+    Err(CommandError::Arity(
+        String::from_utf8_lossy(&args[0])
+            .to_ascii_lowercase()
+            .into(),
+    ))
+}
+
+fn unknown_command(args: Args<'_>) -> CommandError {
+    const SHOWN_BYTES_MAX: usize = 128;
+    let clip = |bytes: &[u8], max: usize| {
+        let shown = &bytes[..bytes.len().min(max)];
+        // C prints up to a NUL.
+        let shown = memchr::memchr(0, shown).map_or(shown, |nul| &shown[..nul]);
+        String::from_utf8_lossy(shown).into_owned()
+    };
+    let mut shown = String::new();
+    for arg in args.iter_from(1) {
+        if shown.len() >= SHOWN_BYTES_MAX {
+            break;
+        }
+        let rest = SHOWN_BYTES_MAX - shown.len();
+        shown.push_str(&format!("'{}' ", clip(arg, rest)));
+    }
+    let name = clip(&args[0], SHOWN_BYTES_MAX);
+    CommandError::err(format_args!(
+        "unknown command '{name}', with args beginning with: {shown}"
+    ))
+}
+
+fn unknown_subcommand(container: &Command, name: &[u8]) -> CommandError {
+    let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+    CommandError::err(format_args!(
+        "unknown subcommand '{name}'. Try {} HELP.",
+        container.name.to_ascii_uppercase()
+    ))
+}

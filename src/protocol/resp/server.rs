@@ -1,0 +1,341 @@
+//! The commands that are about the server.
+
+use std::fmt::Write as _;
+
+use super::generic::database;
+use super::{Args, CommandError, docs};
+use crate::config::Scheme;
+use crate::hub::Usage;
+use crate::protocol::Cx;
+
+type Done = Result<(), CommandError>;
+
+/// The version of Redis whose commands and replies these are: clients choose features by it.
+pub const REDIS_VERSION: &str = "7.2.4";
+
+pub fn time(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    let now_us = cx.hub.now.unix_us;
+    let mut reply = cx.reply();
+    reply.array(2);
+    reply.bulk_integer(now_us.div_euclid(1_000_000));
+    reply.bulk_integer(now_us.rem_euclid(1_000_000));
+    Ok(())
+}
+
+pub fn dbsize(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    let keys = cx.keyspace.counts(cx.client.db).keys;
+    cx.reply().count(keys);
+    Ok(())
+}
+
+/// `FLUSHDB [ASYNC | SYNC]`; both are constant time here.
+pub fn flushdb(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    check_flush_mode(args)?;
+    cx.keyspace.flush(cx.client.db);
+    cx.reply().ok();
+    Ok(())
+}
+
+pub fn flushall(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    check_flush_mode(args)?;
+    cx.keyspace.flush_all();
+    cx.reply().ok();
+    Ok(())
+}
+
+pub fn flush(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    cx.keyspace.flush(cx.client.db);
+    cx.reply().ok();
+    Ok(())
+}
+
+fn check_flush_mode(args: Args<'_>) -> Done {
+    match args.len() {
+        1 => Ok(()),
+        2 if args.is(1, "async") || args.is(1, "sync") => Ok(()),
+        _ => Err(CommandError::Syntax),
+    }
+}
+
+pub fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let bad = |text| {
+        move |error| {
+            if error == CommandError::NotInteger {
+                CommandError::text(text)
+            } else {
+                error
+            }
+        }
+    };
+    // Both must be numbers before either has to be in range.
+    let first = database(cx, args, 1).map_err(bad("ERR invalid first DB index"));
+    let second = database(cx, args, 2).map_err(bad("ERR invalid second DB index"));
+    let is_number = |error: &CommandError| error.to_string().contains("out of range");
+    let (first, second) = match (first, second) {
+        (Ok(first), Ok(second)) => (first, second),
+        (Err(first), Err(second)) if is_number(&first) && !is_number(&second) => {
+            return Err(second);
+        }
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+    cx.keyspace.swap_databases(first, second);
+    cx.reply().ok();
+    Ok(())
+}
+
+/// Writes the lines of a HELP subcommand.
+pub(super) fn help(cx: &mut Cx<'_>, lines: &[&str]) -> Done {
+    let mut reply = cx.reply();
+    reply.array(lines.len());
+    for line in lines {
+        reply.simple(line);
+    }
+    Ok(())
+}
+
+/// `INFO [section ...]`
+pub fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    type Section = fn(&Cx<'_>, &mut String);
+    const SECTIONS: [(&str, Section); 10] = [
+        ("server", info_server),
+        ("clients", info_clients),
+        ("memory", info_memory),
+        ("persistence", info_persistence),
+        ("stats", info_stats),
+        ("replication", info_replication),
+        ("cpu", info_cpu),
+        ("errorstats", info_errorstats),
+        ("cluster", info_cluster),
+        ("keyspace", info_keyspace),
+    ];
+    let is_asked = |word: &str| {
+        args.iter_from(1)
+            .any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    let everything = args.len() == 1 || ["all", "everything", "default"].into_iter().any(is_asked);
+    let mut text = String::new();
+    for (name, write) in SECTIONS {
+        if everything || is_asked(name) {
+            if !text.is_empty() {
+                text.push_str("\r\n");
+            }
+            let mut title = name.to_owned();
+            title[..1].make_ascii_uppercase();
+            line(&mut text, "#", &title, " ");
+            write(cx, &mut text);
+        }
+    }
+    cx.reply().verbatim(&text);
+    Ok(())
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display, between: &str) {
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{name}{between}{value}\r\n");
+}
+
+macro_rules! fields {
+    ($text:expr, $($name:literal: $value:expr),+ $(,)?) => {
+        $(line($text, $name, $value, ":");)+
+    };
+}
+
+fn info_server(cx: &Cx<'_>, text: &mut String) {
+    let uptime_s = cx
+        .hub
+        .now
+        .monotonic_us
+        .saturating_sub(cx.hub.started.monotonic_us)
+        / 1_000_000;
+    let resp = cx
+        .hub
+        .listeners
+        .iter()
+        .find(|info| info.listen.scheme == Scheme::Resp);
+    let port = resp
+        .and_then(|info| info.bound.rsplit_once(':'))
+        .map_or("0", |(_, port)| port);
+    fields!(text,
+        "redis_version": REDIS_VERSION,
+        "server_name": "pentad",
+        "pentad_version": env!("CARGO_PKG_VERSION"),
+        "redis_mode": "standalone",
+        "os": std::env::consts::OS,
+        "arch_bits": usize::BITS,
+        "multiplexing_api": "mio",
+        "process_id": std::process::id(),
+        "run_id": &cx.hub.run_id,
+        "tcp_port": port,
+        "server_time_usec": cx.hub.now.unix_us,
+        "uptime_in_seconds": uptime_s,
+        "uptime_in_days": uptime_s / 86_400,
+    );
+    for (index, info) in cx.hub.listeners.iter().enumerate() {
+        let value = format!(
+            "name={},bind={},db={}",
+            info.listen.scheme, info.bound, info.listen.db
+        );
+        line(text, &format!("listener{index}"), value, ":");
+    }
+}
+
+fn info_clients(cx: &Cx<'_>, text: &mut String) {
+    let longest_input = cx
+        .hub
+        .others()
+        .map(|conn| conn.input_len())
+        .max()
+        .unwrap_or(0);
+    let longest_output = cx
+        .hub
+        .others()
+        .map(|conn| conn.out.len())
+        .max()
+        .unwrap_or(0);
+    fields!(text,
+        "connected_clients": cx.hub.conns.len(),
+        "cluster_connections": 0,
+        "maxclients": cx.hub.limits.clients_max,
+        "client_recent_max_input_buffer": longest_input,
+        "client_recent_max_output_buffer": longest_output,
+        "blocked_clients": 0,
+    );
+}
+
+fn usage(cx: &Cx<'_>) -> Usage {
+    cx.hub.usage.map_or_else(Usage::default, |read| read())
+}
+
+fn info_memory(cx: &Cx<'_>, text: &mut String) {
+    let buffers: usize = cx.hub.others().map(|conn| conn.buffer_bytes()).sum();
+    let table = cx.keyspace.table_bytes();
+    fields!(text,
+        "used_memory": table + buffers,
+        "used_memory_rss": usage(cx).rss_bytes,
+        "used_memory_dataset": table,
+        "mem_clients_normal": buffers,
+        "maxmemory": 0,
+        "maxmemory_policy": "noeviction",
+    );
+}
+
+fn info_persistence(cx: &Cx<'_>, text: &mut String) {
+    fields!(text,
+        "loading": 0,
+        "rdb_changes_since_last_save": cx.keyspace.changes.count(),
+        "rdb_bgsave_in_progress": 0,
+        "aof_enabled": 0,
+    );
+}
+
+fn info_stats(cx: &Cx<'_>, text: &mut String) {
+    let (stats, keys) = (&cx.hub.stats, cx.keyspace.stats());
+    fields!(text,
+        "total_connections_received": stats.connections_received,
+        "total_commands_processed": stats.requests,
+        "total_net_input_bytes": stats.input_bytes,
+        "total_net_output_bytes": stats.output_bytes,
+        "rejected_connections": stats.connections_rejected,
+        "expired_keys": keys.expired,
+        "evicted_keys": 0,
+        "keyspace_hits": keys.hits,
+        "keyspace_misses": keys.misses,
+        "total_error_replies": stats.errors.iter().map(|(_, count)| count).sum::<u64>(),
+        "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
+        "client_idle_timeout_disconnections": stats.idle_disconnections,
+    );
+}
+
+fn info_replication(cx: &Cx<'_>, text: &mut String) {
+    fields!(text,
+        "role": "master",
+        "connected_slaves": 0,
+        "master_replid": &cx.hub.run_id,
+        "master_repl_offset": 0,
+    );
+}
+
+fn info_cpu(cx: &Cx<'_>, text: &mut String) {
+    let Usage {
+        system_cpu_us,
+        user_cpu_us,
+        ..
+    } = usage(cx);
+    fields!(text,
+        "used_cpu_sys": system_cpu_us as f64 / 1e6,
+        "used_cpu_user": user_cpu_us as f64 / 1e6,
+    );
+}
+
+fn info_errorstats(cx: &Cx<'_>, text: &mut String) {
+    for (kind, count) in &cx.hub.stats.errors {
+        line(
+            text,
+            &format!("errorstat_{kind}"),
+            format_args!("count={count}"),
+            ":",
+        );
+    }
+}
+
+fn info_cluster(_: &Cx<'_>, text: &mut String) {
+    fields!(text, "cluster_enabled": 0);
+}
+
+fn info_keyspace(cx: &Cx<'_>, text: &mut String) {
+    for db in 0..cx.keyspace.databases() {
+        let counts = cx.keyspace.counts(db);
+        if counts.keys > 0 {
+            let value = format!("keys={},expires={},avg_ttl=0", counts.keys, counts.expires);
+            line(text, &format!("db{db}"), value, ":");
+        }
+    }
+}
+
+macro_rules! about_commands {
+    ($($name:ident => $write:path, $from:literal;)+) => {
+        $(pub fn $name(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+            let rest: Vec<&[u8]> = args.iter_from($from).collect();
+            let Cx { hub, client, out, .. } = cx;
+            $write(&mut super::Reply { out, resp3: client.resp3 }, &hub.commands, &rest);
+            Ok(())
+        })+
+    };
+}
+
+about_commands! {
+    command_info => docs::info, 2;
+    command_docs => docs::docs, 2;
+    command_list => docs::list, 2;
+    command_getkeys => docs::get_keys, 2;
+    command_getkeysandflags => docs::get_keys_and_flags, 2;
+}
+
+pub fn command(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    let Cx {
+        hub, client, out, ..
+    } = cx;
+    docs::info(
+        &mut super::Reply {
+            out,
+            resp3: client.resp3,
+        },
+        &hub.commands,
+        &[],
+    );
+    Ok(())
+}
+
+pub fn command_count(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    let Cx {
+        hub, client, out, ..
+    } = cx;
+    docs::count(
+        &mut super::Reply {
+            out,
+            resp3: client.resp3,
+        },
+        &hub.commands,
+    );
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! The command table: every command there is, a file per family. What a row means is said in [`super::command`].
+//!
+//! The rows of commands that Redis has are written by `tools/command_table.py` from a running redis-server, so that
+//! what `COMMAND` says is what clients expect.
+
+mod connection;
+mod generic;
+mod json;
+mod server;
+mod string;
+mod timeseries;
+
+use super::command::Command;
+
+/// All commands, family by family.
+pub const FAMILIES: &[&[Command]] = &[
+    connection::COMMANDS,
+    generic::COMMANDS,
+    json::COMMANDS,
+    server::COMMANDS,
+    string::COMMANDS,
+    timeseries::COMMANDS,
+];

@@ -1,0 +1,221 @@
+//! The rows of the server commands: what each is, and which function runs it.
+
+use crate::protocol::resp::command::{Command, Group, category, flag};
+use crate::protocol::resp::server;
+
+/// The server commands.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "command",
+        arity: -1,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        tips: &["nondeterministic_output_order"],
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(N) where N is the total number of Redis commands",
+        summary: "Get array of Redis command details",
+        subcommands: COMMAND,
+        handler: server::command,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "dbsize",
+        arity: 1,
+        flags: flag::READONLY | flag::FAST,
+        categories: category::KEYSPACE,
+        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Return the number of keys in the selected database",
+        handler: server::dbsize,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "flush",
+        arity: 1,
+        flags: flag::WRITE,
+        categories: category::KEYSPACE | category::DANGEROUS,
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        since: "7.2.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of keys in the selected database.",
+        summary: "Another name of FLUSHDB without arguments: empties the selected \
+            database.",
+        handler: server::flush,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "flushall",
+        arity: -1,
+        flags: flag::WRITE,
+        categories: category::KEYSPACE | category::DANGEROUS,
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the total number of keys in all databases",
+        summary: "Remove all keys from all databases",
+        history: &[
+            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+        ],
+        arguments: "[async(ASYNC since=4.0.0 | SYNC since=6.2.0)]",
+        handler: server::flushall,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "flushdb",
+        arity: -1,
+        flags: flag::WRITE,
+        categories: category::KEYSPACE | category::DANGEROUS,
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of keys in the selected database",
+        summary: "Remove all keys from the current database",
+        history: &[
+            ("4.0.0", "Added the `ASYNC` flushing mode modifier."),
+            ("6.2.0", "Added the `SYNC` flushing mode modifier."),
+        ],
+        arguments: "[async(ASYNC since=4.0.0 | SYNC since=6.2.0)]",
+        handler: server::flushdb,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "info",
+        arity: -1,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::DANGEROUS,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Get information and statistics about the server",
+        history: &[(
+            "7.0.0",
+            "Added support for taking multiple section arguments.",
+        )],
+        arguments: "[section...]",
+        handler: server::info,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "swapdb",
+        arity: 3,
+        flags: flag::WRITE | flag::FAST,
+        categories: category::KEYSPACE | category::DANGEROUS,
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the count of clients watching or blocking on keys \
+            from both databases.",
+        summary: "Swaps two Redis databases",
+        arguments: "index1:integer index2:integer",
+        handler: server::swapdb,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "time",
+        arity: 1,
+        flags: flag::LOADING | flag::STALE | flag::FAST,
+        tips: &["nondeterministic_output"],
+        since: "2.6.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Return the current server time",
+        handler: server::time,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `COMMAND`.
+const COMMAND: &[Command] = &[
+    Command {
+        name: "command|count",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Get total number of Redis commands",
+        handler: server::command_count,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "command|docs",
+        arity: -2,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        tips: &["nondeterministic_output_order"],
+        since: "7.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of commands to look up",
+        summary: "Get array of specific Redis command documentation",
+        arguments: "[command-name...]",
+        handler: server::command_docs,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "command|getkeys",
+        arity: -4,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of arguments to the command",
+        summary: "Extract keys given a full Redis command",
+        handler: server::command_getkeys,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "command|getkeysandflags",
+        arity: -4,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        since: "7.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of arguments to the command",
+        summary: "Extract keys and access flags given a full Redis command",
+        handler: server::command_getkeysandflags,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "command|info",
+        arity: -2,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        tips: &["nondeterministic_output_order"],
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of commands to look up",
+        summary: "Get array of specific Redis command details, or all when no argument \
+            is given.",
+        history: &[(
+            "7.0.0",
+            "Allowed to be called with no argument to get info on all commands.",
+        )],
+        arguments: "[command-name...]",
+        handler: server::command_info,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "command|list",
+        arity: -2,
+        flags: flag::LOADING | flag::STALE,
+        categories: category::CONNECTION,
+        tips: &["nondeterministic_output_order"],
+        since: "7.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the total number of Redis commands",
+        summary: "Get an array of Redis command names",
+        arguments: "[FILTERBY=filterby(MODULE=module-name | ACLCAT=category \
+            | PATTERN=pattern:pattern)]",
+        handler: server::command_list,
+        ..Command::EMPTY
+    },
+];

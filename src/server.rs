@@ -1,0 +1,706 @@
+//! The loop: polls, and in each turn serves who is ready, commits, flushes, and lets new clients in.
+//!
+//! ```text
+//! turn:  poll ─▶ fill ready sessions, run their requests ─▶ flush what has output ─▶ close ─▶ accept ─▶ maintain
+//! ```
+//!
+//! Every step of a turn is bounded, so that the next poll is never far. This module must not know protocols or data.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use log::{debug, info, warn};
+use mio::net::TcpListener;
+#[cfg(unix)]
+use mio::net::UnixListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+use crate::client::Peer;
+use crate::clock::{Clock, Now, SystemClock};
+use crate::config::{Address, Config, LimitError, Listen, Scheme};
+use crate::conn::Flow;
+use crate::engine::{ConnId, Engine};
+use crate::session::{Filled, Session, Stream};
+use crate::timer::Deadlines;
+
+/// Bytes read from one connection in one turn, at most.
+const READ_BYTES: usize = 64 * 1024;
+/// Events taken from one poll, and sessions served in one turn.
+const EVENTS_PER_TURN: usize = 256;
+/// Clients accepted in one turn from one listener.
+const ACCEPTS_PER_TURN: usize = 64;
+/// How long no client is accepted after the system had no room for one.
+const ACCEPT_BACKOFF_MS: u64 = 100;
+/// How often background work is looked for when nothing else happens.
+const MAINTENANCE_INTERVAL_MS: u64 = 100;
+/// Steps of background work in one turn.
+const MAINTENANCE_STEPS: usize = 8;
+
+const WAKE: Token = Token(usize::MAX);
+/// Tokens from here on are listeners; below are connections.
+const LISTENERS: usize = usize::MAX - 1 - u16::MAX as usize;
+
+/// A server: listeners, connections, keyspace, and the loop over them.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use std::time::Duration;
+/// use pentad::{Config, Server};
+///
+/// let config = Config { listen: vec!["resp://127.0.0.1:0".parse()?], ..Config::default() };
+/// let mut server = Server::bind(config)?;
+/// let mut client = std::net::TcpStream::connect(server.addresses().next().unwrap().1)?;
+/// client.write_all(b"SET greeting hello\r\n")?;
+///
+/// // The host turns the loop, whenever it likes.
+/// while server.engine().connections() == 0 || server.engine().keyspace.is_empty() {
+///     server.turn(Some(Duration::from_millis(10)))?;
+/// }
+/// let mut reply = [0; 5];
+/// client.read_exact(&mut reply)?;
+/// assert_eq!(&reply, b"+OK\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Server {
+    poll: Poll,
+    events: Events,
+    handle: Handle,
+    clock: Box<dyn Clock>,
+    engine: Engine,
+    listeners: Vec<Listener>,
+    sessions: Slab<Session>,
+    /// Which session a connection has: by the connection's slot.
+    session_of: Vec<u32>,
+    /// Sessions that have something to be read or run.
+    ready: Vec<ConnId>,
+    touched: Vec<ConnId>,
+    read_buffer: Vec<u8>,
+    deadlines: Deadlines,
+    /// No client is accepted before this time.
+    accept_not_before_ms: u64,
+    /// There were too many clients: none is accepted until a tenth has gone.
+    crowded: bool,
+    maintained_ms: u64,
+    maintenance_due: bool,
+}
+
+/// Why a server could not be set up.
+#[derive(Debug)]
+pub enum BindError {
+    /// A limit is out of range.
+    Limit(LimitError),
+    /// A listener starts in a database that there is not.
+    NoSuchDatabase(Listen),
+    /// The host's name says no address.
+    Resolve(Listen, io::Error),
+    /// The address cannot be listened on.
+    Bind(Listen, io::Error),
+    /// The system has no poller for us.
+    Poll(io::Error),
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BindError::Limit(error) => write!(f, "{error}"),
+            BindError::NoSuchDatabase(listen) => {
+                write!(
+                    f,
+                    "{}://{}: there is no database {}",
+                    listen.scheme, listen.address, listen.db
+                )
+            }
+            BindError::Resolve(listen, error) => {
+                write!(
+                    f,
+                    "{}://{}: cannot resolve the host: {error}",
+                    listen.scheme, listen.address
+                )
+            }
+            BindError::Bind(listen, error) => {
+                write!(
+                    f,
+                    "{}://{}: cannot listen: {error}",
+                    listen.scheme, listen.address
+                )
+            }
+            BindError::Poll(error) => write!(f, "cannot create a poller: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BindError::Limit(error) => Some(error),
+            BindError::NoSuchDatabase(_) => None,
+            BindError::Resolve(_, error) | BindError::Bind(_, error) | BindError::Poll(error) => {
+                Some(error)
+            }
+        }
+    }
+}
+
+/// Reaches a server from elsewhere: another thread, a signal handler.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    waker: Arc<Waker>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Handle {
+    /// Asks the server to end: [`Server::run`] answers what has been received, and returns.
+    ///
+    /// Does nothing but store a flag and write to a file descriptor, so it may be called from a signal handler.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Ends the poll that the server waits in.
+    pub fn wake(&self) {
+        // It can only fail when the server is gone, and then there is nothing to wake.
+        let _ = self.waker.wake();
+    }
+}
+
+#[derive(Debug)]
+enum Acceptor {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "kept for what it does when it is dropped")] UnixPath,
+    ),
+}
+
+/// Removes a Unix socket's file when the listener is gone, if it is still the one that was made.
+#[cfg(unix)]
+#[derive(Debug)]
+struct UnixPath {
+    path: std::path::PathBuf,
+    inode: u64,
+}
+
+#[cfg(unix)]
+impl Drop for UnixPath {
+    fn drop(&mut self) {
+        use std::os::unix::fs::MetadataExt;
+        if std::fs::metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
+            // If it cannot be removed, the next server to listen there will say so.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Listener {
+    acceptor: Acceptor,
+    scheme: Scheme,
+    bound: String,
+    /// Clients may be waiting.
+    readable: bool,
+}
+
+impl Server {
+    /// Binds all listeners. No client is served before the first turn.
+    pub fn bind(config: Config) -> Result<Self, BindError> {
+        Server::bind_with_clock(config, Box::new(SystemClock::default()))
+    }
+
+    /// The same, with another clock than the system's.
+    pub fn bind_with_clock(config: Config, clock: Box<dyn Clock>) -> Result<Self, BindError> {
+        config.limits.check().map_err(BindError::Limit)?;
+        let poll = Poll::new().map_err(BindError::Poll)?;
+        let waker = Waker::new(poll.registry(), WAKE).map_err(BindError::Poll)?;
+        let engine = Engine::new(&config, clock.now());
+        let mut server = Server {
+            poll,
+            events: Events::with_capacity(EVENTS_PER_TURN),
+            handle: Handle {
+                waker: Arc::new(waker),
+                stop: Arc::default(),
+            },
+            clock,
+            engine,
+            listeners: Vec::new(),
+            sessions: Slab::new(),
+            session_of: Vec::new(),
+            ready: Vec::new(),
+            touched: Vec::new(),
+            read_buffer: vec![0; READ_BYTES],
+            deadlines: Deadlines::default(),
+            accept_not_before_ms: 0,
+            crowded: false,
+            maintained_ms: 0,
+            maintenance_due: false,
+        };
+        for listen in config.listen {
+            server.listen(listen)?;
+        }
+        Ok(server)
+    }
+
+    /// Adds a listener. Returns where it listens (of port 0, the port it was given).
+    pub fn listen(&mut self, listen: Listen) -> Result<String, BindError> {
+        if listen.db >= self.engine.limits().databases {
+            return Err(BindError::NoSuchDatabase(listen));
+        }
+        let (mut acceptor, bound) = match &listen.address {
+            Address::Tcp(host, port) => bind_tcp(&listen, host, *port)?,
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                bind_unix(path).map_err(|error| BindError::Bind(listen.clone(), error))?
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => {
+                return Err(BindError::Bind(listen, io::ErrorKind::Unsupported.into()));
+            }
+        };
+        let token = Token(LISTENERS + self.listeners.len());
+        let registered = match &mut acceptor {
+            Acceptor::Tcp(tcp) => self
+                .poll
+                .registry()
+                .register(tcp, token, Interest::READABLE),
+            #[cfg(unix)]
+            Acceptor::Unix(unix, _) => {
+                self.poll
+                    .registry()
+                    .register(unix, token, Interest::READABLE)
+            }
+        };
+        registered.map_err(|error| BindError::Bind(listen.clone(), error))?;
+        self.engine.add_listener(listen.clone(), bound.clone());
+        self.listeners.push(Listener {
+            acceptor,
+            scheme: listen.scheme,
+            bound: bound.clone(),
+            readable: false,
+        });
+        Ok(bound)
+    }
+
+    /// The listeners, in the order in which they were added: protocol, and address (or path).
+    pub fn addresses(&self) -> impl Iterator<Item = (Scheme, &str)> {
+        self.listeners
+            .iter()
+            .map(|listener| (listener.scheme, &*listener.bound))
+    }
+
+    /// A way to reach the server from elsewhere.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The server without its sockets: keyspace, counters, limits.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The same, to be changed.
+    pub fn engine_mut(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Turns until [`Handle::stop`] is called; then accepts no more, answers what has been received, and returns when
+    /// all is sent or `grace` is over. True when nothing was left unsent.
+    pub fn run(&mut self, grace: Duration) -> io::Result<bool> {
+        while !self.is_stopping() {
+            self.turn(None)?;
+        }
+        self.shut_down(grace)
+    }
+
+    /// Whether [`Handle::stop`] was called, or a client asked for the end.
+    pub fn is_stopping(&self) -> bool {
+        self.handle.stop.load(Ordering::Acquire) || self.engine.stop_requested()
+    }
+
+    /// One turn. Waits for something to do until `timeout` at most (`None`: as long as it takes).
+    pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = self.wait_at_most(timeout);
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            // A signal: whoever handles it has had its word, and the host may want to look.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let now = self.clock.now();
+        self.engine.set_now(now);
+        self.note_events();
+        self.serve_ready();
+        self.flush_touched();
+        self.accept_all(now);
+        self.check_deadlines(now);
+        self.maintain(now);
+        // What came due or was accepted in this turn need not wait for the next poll.
+        self.flush_touched();
+        Ok(())
+    }
+
+    fn wait_at_most(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if !self.ready.is_empty() || self.maintenance_due {
+            return Some(Duration::ZERO);
+        }
+        let now_ms = self.engine.hub.now.monotonic_ms();
+        let mut wake_ms = self.deadlines.next_ms();
+        let mut wake_by =
+            |at_ms: u64| wake_ms = Some(wake_ms.map_or(at_ms, |wake_ms| wake_ms.min(at_ms)));
+        if self.listeners.iter().any(|listener| listener.readable) && !self.crowded {
+            wake_by(self.accept_not_before_ms);
+        }
+        if self.engine.keyspace.needs_maintenance() {
+            wake_by(self.maintained_ms + MAINTENANCE_INTERVAL_MS);
+        }
+        let until_wake = wake_ms.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
+        match (timeout, until_wake) {
+            (Some(timeout), Some(wake)) => Some(timeout.min(wake)),
+            (timeout, wake) => timeout.or(wake),
+        }
+    }
+
+    fn note_events(&mut self) {
+        for event in &self.events {
+            match event.token() {
+                WAKE => {}
+                Token(token) if token >= LISTENERS => {
+                    if let Some(listener) = self.listeners.get_mut(token - LISTENERS) {
+                        listener.readable = true;
+                    }
+                }
+                Token(token) => {
+                    let id = ConnId::from_u64(token as u64);
+                    // An event of a connection that has gone finds another one's session here, or none.
+                    let Some(&index) = self.session_of.get(id.slot as usize) else {
+                        continue;
+                    };
+                    let Some(session) = self.sessions.get_mut(index as usize) else {
+                        continue;
+                    };
+                    if session.id != id {
+                        continue;
+                    }
+                    session.note(event);
+                    if !session.listed {
+                        session.listed = true;
+                        self.ready.push(id);
+                    }
+                    // Room in the socket may be what its output waits for.
+                    if event.is_writable() && !self.engine.output(id).is_empty() {
+                        self.touched.push(id);
+                    }
+                }
+            }
+        }
+    }
+
+    fn session(&mut self, id: ConnId) -> Option<&mut Session> {
+        let index = *self.session_of.get(id.slot as usize)?;
+        self.sessions
+            .get_mut(index as usize)
+            .filter(|session| session.id == id)
+    }
+
+    fn serve_ready(&mut self) {
+        let count = self.ready.len().min(EVENTS_PER_TURN);
+        let batch: Vec<ConnId> = self.ready.drain(..count).collect();
+        for id in batch {
+            if self.serve(id)
+                && let Some(session) = self.session(id)
+            {
+                session.listed = true;
+                self.ready.push(id);
+            }
+        }
+    }
+
+    /// Gives one connection its share of the turn; true when it could use another.
+    fn serve(&mut self, id: ConnId) -> bool {
+        let Some(&index) = self.session_of.get(id.slot as usize) else {
+            return false;
+        };
+        let Some(session) = self
+            .sessions
+            .get_mut(index as usize)
+            .filter(|session| session.id == id)
+        else {
+            return false;
+        };
+        session.listed = false;
+        match self.engine.flow(id) {
+            Some(Flow::Turn) => self.engine.resume(id),
+            Some(Flow::Input) if session.is_readable() => match session.fill(&mut self.read_buffer)
+            {
+                Filled::Bytes(count) => self.engine.receive(id, &self.read_buffer[..count]),
+                Filled::Nothing => {}
+                Filled::Eof => self.engine.receive_eof(id),
+                Filled::Broken => self.close(id),
+            },
+            // Above the high-water mark it is not read; once it is done it need not be.
+            Some(Flow::Input | Flow::Output | Flow::Done) | None => {}
+        }
+        match self.engine.flow(id) {
+            Some(Flow::Turn) => true,
+            Some(Flow::Input) => self
+                .session(id)
+                .is_some_and(|session| session.is_readable()),
+            Some(Flow::Output | Flow::Done) | None => false,
+        }
+    }
+
+    /// Sends what connections have to say, and closes those that are finished.
+    fn flush_touched(&mut self) {
+        let mut touched = std::mem::take(&mut self.touched);
+        self.engine.take_touched(&mut touched);
+        for id in touched.drain(..) {
+            self.flush(id);
+        }
+        self.touched = touched;
+    }
+
+    fn flush(&mut self, id: ConnId) {
+        let Some(&index) = self.session_of.get(id.slot as usize) else {
+            return;
+        };
+        let Some(session) = self
+            .sessions
+            .get_mut(index as usize)
+            .filter(|session| session.id == id)
+        else {
+            return;
+        };
+        loop {
+            let bytes = self.engine.output(id);
+            if bytes.is_empty() || self.engine.is_finished(id) {
+                break;
+            }
+            match session.flush(bytes) {
+                Ok(0) => break,
+                Ok(count) => self.engine.sent(id, count),
+                Err(_) => return self.close(id),
+            }
+        }
+        if self.engine.is_finished(id) {
+            return self.close(id);
+        }
+        if self.engine.flow(id) == Some(Flow::Turn) && !session.listed {
+            session.listed = true;
+            self.ready.push(id);
+        }
+        if !session.timed && !self.engine.output(id).is_empty() {
+            // What did not go out at once is watched, in case it never does.
+            if let Some(deadline_ms) = self.engine.check_deadline(id) {
+                session.timed = true;
+                self.deadlines.add(deadline_ms, id.to_u64());
+            }
+        }
+    }
+
+    fn close(&mut self, id: ConnId) {
+        self.engine.close(id);
+        let Some(&index) = self.session_of.get(id.slot as usize) else {
+            return;
+        };
+        if self
+            .sessions
+            .get(index as usize)
+            .is_some_and(|session| session.id == id)
+        {
+            let mut session = self.sessions.remove(index as usize);
+            self.session_of[id.slot as usize] = u32::MAX;
+            // The system forgets the descriptor when it is closed, right below.
+            let _ = self.poll.registry().deregister(session.source());
+            debug!("connection closed, {} left", self.sessions.len());
+        }
+        let limit = self.engine.limits().clients_max;
+        if self.crowded && self.sessions.len() <= limit - limit.div_ceil(10) {
+            self.crowded = false;
+        }
+    }
+
+    fn accept_all(&mut self, now: Now) {
+        if self.crowded || now.monotonic_ms() < self.accept_not_before_ms {
+            return;
+        }
+        for index in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                if !self.listeners[index].readable || self.crowded {
+                    break;
+                }
+                match self.listeners[index].acceptor.accept() {
+                    Ok((stream, peer)) => self.admit(index, stream, peer),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.listeners[index].readable = false
+                    }
+                    Err(error) if is_about_one_client(&error) => {}
+                    Err(error) => {
+                        warn!(
+                            "cannot accept a client, trying again in {ACCEPT_BACKOFF_MS} ms: {error}"
+                        );
+                        self.accept_not_before_ms = now.monotonic_ms() + ACCEPT_BACKOFF_MS;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, listener: usize, stream: Stream, peer: Peer) {
+        if let Stream::Tcp(tcp) = &stream {
+            // Replies leave when they are flushed; without this the kernel would wait for more.
+            let _ = tcp.set_nodelay(true);
+        }
+        let Some(id) = self.engine.open(listener, peer) else {
+            stream.say_and_close(self.engine.refusal(listener));
+            if !self.crowded {
+                info!(
+                    "{} clients are too many: no more are accepted for now",
+                    self.sessions.len()
+                );
+            }
+            self.crowded = true;
+            return;
+        };
+        let index = self.sessions.insert(Session::new(id, stream));
+        if self.session_of.len() <= id.slot as usize {
+            self.session_of.resize(id.slot as usize + 1, u32::MAX);
+        }
+        self.session_of[id.slot as usize] = index as u32;
+        let session = &mut self.sessions[index];
+        if let Err(error) = session.register(self.poll.registry(), Token(id.to_u64() as usize)) {
+            warn!("cannot watch a connection: {error}");
+            return self.close(id);
+        }
+        if let Some(deadline_ms) = self.engine.check_deadline(id) {
+            session.timed = true;
+            self.deadlines.add(deadline_ms, id.to_u64());
+        }
+    }
+
+    fn check_deadlines(&mut self, now: Now) {
+        while let Some(number) = self.deadlines.pop_due(now.monotonic_ms()) {
+            let id = ConnId::from_u64(number);
+            let next = self.engine.check_deadline(id);
+            if let Some(session) = self.session(id) {
+                session.timed = next.is_some();
+                if let Some(deadline_ms) = next {
+                    self.deadlines.add(deadline_ms, number);
+                }
+            }
+        }
+    }
+
+    fn maintain(&mut self, now: Now) {
+        let due = now.monotonic_ms() >= self.maintained_ms + MAINTENANCE_INTERVAL_MS;
+        if !self.maintenance_due && !due {
+            return;
+        }
+        self.maintained_ms = now.monotonic_ms();
+        self.maintenance_due = (0..MAINTENANCE_STEPS).all(|_| self.engine.maintain());
+    }
+
+    fn shut_down(&mut self, grace: Duration) -> io::Result<bool> {
+        self.listeners.clear();
+        let now = self.clock.now();
+        self.engine.set_now(now);
+        // What lies in the sockets has been received, as far as its senders can tell.
+        let ids: Vec<ConnId> = self
+            .sessions
+            .iter()
+            .map(|(_, session)| session.id)
+            .collect();
+        for id in ids {
+            while self.serve(id) {}
+        }
+        self.engine.finish_all();
+        let deadline_us = now
+            .monotonic_us
+            .saturating_add(u64::try_from(grace.as_micros()).unwrap_or(u64::MAX));
+        loop {
+            self.flush_touched();
+            let now_us = self.clock.now().monotonic_us;
+            if self.sessions.is_empty() || now_us >= deadline_us {
+                return Ok(self.sessions.is_empty());
+            }
+            self.turn(Some(Duration::from_micros(deadline_us - now_us)))?;
+            self.engine.finish_all();
+        }
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("listeners", &self.listeners)
+            .field("engine", &self.engine)
+            .finish()
+    }
+}
+
+#[cfg(unix)]
+impl std::os::fd::AsRawFd for Server {
+    /// The poller's descriptor: readable when a turn has something to do.
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.poll.as_raw_fd()
+    }
+}
+
+impl Acceptor {
+    fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Acceptor::Tcp(listener) => {
+                let (stream, address) = listener.accept()?;
+                Ok((Stream::Tcp(stream), Peer::Tcp(address)))
+            }
+            #[cfg(unix)]
+            Acceptor::Unix(listener, _) => Ok((Stream::Unix(listener.accept()?.0), Peer::Unix)),
+        }
+    }
+}
+
+/// Whether only the one client that was to be accepted is lost.
+fn is_about_one_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+fn bind_tcp(listen: &Listen, host: &str, port: u16) -> Result<(Acceptor, String), BindError> {
+    let addresses: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| BindError::Resolve(listen.clone(), error))?
+        .collect();
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match TcpListener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)))
+        {
+            Ok((bound, listener)) => return Ok((Acceptor::Tcp(listener), bound.to_string())),
+            Err(error) => failure = error,
+        }
+    }
+    Err(BindError::Bind(listen.clone(), failure))
+}
+
+#[cfg(unix)]
+fn bind_unix(path: &std::path::Path) -> io::Result<(Acceptor, String)> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    // A socket that nobody listens on any more is what a crash leaves behind.
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    let file = UnixPath {
+        path: path.to_owned(),
+        inode: std::fs::metadata(path)?.ino(),
+    };
+    Ok((Acceptor::Unix(listener, file), path.display().to_string()))
+}
