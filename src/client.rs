@@ -5,8 +5,11 @@
 use std::net::SocketAddr;
 
 use crate::config::Scheme;
-use crate::keyspace::Db;
+use crate::keyspace::{Db, Type};
+use crate::protocol::resp::KeptRequest;
 use crate::protocol::resp::command::Command;
+use crate::pubsub::Subscriptions;
+use crate::tracking::TrackingOptions;
 
 /// The other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,23 +43,97 @@ pub struct Client {
     pub closing: bool,
     /// Whether the connection ends at once, output or not.
     pub doomed: bool,
-    /// Whether it asked that its reads do not count as use of keys (CLIENT NO-TOUCH).
-    pub no_touch: bool,
+    /// Whether its requests are to be looked at more closely than usual: some of `extras` is in force.
+    pub(crate) special: bool,
     /// When it came, Unix time in ms.
     pub created_ms: i64,
     /// When it last sent something, monotonic ms.
     pub active_ms: u64,
     /// The command it ran last.
     pub last_command: Option<&'static Command>,
-    /// What few clients set.
-    names: Option<Box<Names>>,
+    /// What few clients have.
+    extras: Option<Box<Extras>>,
 }
 
+/// What few clients have: names, a transaction, subscriptions, and the like.
 #[derive(Debug, Default)]
-struct Names {
+pub(crate) struct Extras {
     name: Box<[u8]>,
     lib_name: Box<[u8]>,
     lib_version: Box<[u8]>,
+    /// What MULTI has queued so far.
+    pub transaction: Option<Transaction>,
+    /// What it watches (WATCH).
+    pub watched: Vec<WatchedKey>,
+    /// A key that it watches has changed.
+    pub watch_broken: bool,
+    /// It runs the commands of a transaction: nothing may block.
+    pub in_exec: bool,
+    /// What it has subscribed to.
+    pub subscriptions: Subscriptions,
+    /// The request that waits for a key.
+    pub blocked: Option<Blocked>,
+    /// CLIENT TRACKING.
+    pub tracking: Option<TrackingOptions>,
+    /// CLIENT REPLY.
+    pub replies: Replies,
+    /// It gets every request that is run (MONITOR).
+    pub monitor: bool,
+    /// CLIENT NO-EVICT.
+    pub no_evict: bool,
+    /// CLIENT NO-TOUCH: its reads do not count as use of keys.
+    pub no_touch: bool,
+}
+
+/// What MULTI has queued.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    pub queued: Vec<KeptRequest>,
+    /// A request could not be queued: EXEC will refuse.
+    pub broken: bool,
+}
+
+/// A key of WATCH.
+#[derive(Debug)]
+pub(crate) struct WatchedKey {
+    pub db: Db,
+    pub key: Box<[u8]>,
+    /// It existed when it was first watched: only then is flushing its database a change.
+    pub existed: bool,
+}
+
+/// A request that waits for one of its keys.
+#[derive(Debug)]
+pub(crate) struct Blocked {
+    pub request: KeptRequest,
+    pub db: Db,
+    pub keys: Vec<Box<[u8]>>,
+    /// Monotonic ms; `None`: for ever.
+    pub deadline_ms: Option<u64>,
+    pub on_timeout: OnTimeout,
+    /// The type that a key must have for the request to be tried again; `None`: any change will do.
+    pub wants: Option<Type>,
+    /// Set while it is tried again, and cleared when it blocks anew.
+    pub retried: bool,
+}
+
+/// What a blocked request is answered when its time is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnTimeout {
+    NullArray,
+    Null,
+    /// A number (WAIT).
+    Integer(i64),
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Replies {
+    #[default]
+    On,
+    Off,
+    /// The next request gets no reply.
+    SkipNext,
 }
 
 /// The names that a client can give itself.
@@ -90,31 +167,67 @@ impl Client {
             resp3: false,
             closing: false,
             doomed: false,
-            no_touch: false,
+            special: false,
             created_ms: 0,
             active_ms: 0,
             last_command: None,
-            names: None,
+            extras: None,
         }
+    }
+
+    /// What few clients have, if this one has any of it.
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        self.extras.as_deref()
+    }
+
+    /// The same, to be changed; call [`Client::settle`] afterwards.
+    pub(crate) fn extras_mut(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// Works out anew whether its requests have to be looked at more closely.
+    pub(crate) fn settle(&mut self) {
+        self.special = self.extras.as_ref().is_some_and(|extras| {
+            extras.transaction.is_some()
+                || !extras.subscriptions.is_empty()
+                || extras.tracking.is_some()
+                || extras.replies != Replies::On
+                || extras.monitor
+        });
+    }
+
+    /// Whether it waits for a key.
+    #[inline]
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.extras
+            .as_ref()
+            .is_some_and(|extras| extras.blocked.is_some())
+    }
+
+    /// Whether nothing may block: its request is part of a transaction.
+    pub(crate) fn denies_blocking(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.in_exec)
     }
 
     /// A name it has given itself; empty when it has not.
     pub fn name(&self, kind: NameKind) -> &[u8] {
-        let Some(names) = &self.names else { return b"" };
+        let Some(extras) = &self.extras else {
+            return b"";
+        };
         match kind {
-            NameKind::Connection => &names.name,
-            NameKind::Library => &names.lib_name,
-            NameKind::LibraryVersion => &names.lib_version,
+            NameKind::Connection => &extras.name,
+            NameKind::Library => &extras.lib_name,
+            NameKind::LibraryVersion => &extras.lib_version,
         }
     }
 
     /// Gives it a name; an empty one takes it away.
     pub fn set_name(&mut self, kind: NameKind, name: &[u8]) {
-        let names = self.names.get_or_insert_default();
+        let extras = self.extras_mut();
         *match kind {
-            NameKind::Connection => &mut names.name,
-            NameKind::Library => &mut names.lib_name,
-            NameKind::LibraryVersion => &mut names.lib_version,
+            NameKind::Connection => &mut extras.name,
+            NameKind::Library => &mut extras.lib_name,
+            NameKind::LibraryVersion => &mut extras.lib_version,
         } = name.into();
     }
 }

@@ -35,6 +35,10 @@ pub enum Flow {
     Turn,
     /// For its output to be read: it is above the high-water mark.
     Output,
+    /// For a key (BLPOP and the like): its request is answered when there is something, or the time is up.
+    Blocked,
+    /// For the end of CLIENT PAUSE.
+    Paused,
     /// For nothing: it takes no more input.
     Done,
 }
@@ -85,7 +89,8 @@ impl Conn {
     /// Takes the news that the other end sends no more: what is complete will be answered, and then it ends.
     pub fn receive_eof(&mut self) {
         self.eof = true;
-        if self.flow == Flow::Input {
+        // Who waits for a key waits no longer than its connection lasts.
+        if matches!(self.flow, Flow::Input | Flow::Blocked) {
             self.finish();
         }
     }
@@ -131,9 +136,16 @@ impl Conn {
                 Step::Close => {
                     self.client.closing = true;
                 }
+                Step::Paused(consumed) => {
+                    at += consumed;
+                    break Flow::Paused;
+                }
             }
             if self.client.closing || self.client.doomed {
                 break Flow::Done;
+            }
+            if self.client.is_blocked() {
+                break Flow::Blocked;
             }
         };
         if self.out.len() > hub.limits.output_bytes_max {

@@ -10,14 +10,19 @@
 
 use slab::Slab;
 
+use crate::change::Group;
 use crate::client::{Client, Peer};
 use crate::clock::Now;
 use crate::config::{Config, Limits, Listen};
 use crate::conn::{Conn, Flow};
-use crate::hub::{Hub, ListenerInfo, Stats, Usage};
+use crate::hub::{ChangeSink, Hub, ListenerInfo, Stats, Usage};
 use crate::keyspace::{Keyspace, Rng, Seed};
 use crate::protocol::State;
 use crate::protocol::resp::{Batch, FAMILIES, Table};
+use crate::pubsub::PubSub;
+use crate::reactions::{Notify, Scene};
+use crate::tracking::Tracking;
+use crate::watch::{Waiting, Watchers};
 
 /// Names a connection. A closed connection's name is never given to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -76,6 +81,16 @@ impl Engine {
                 touched: Vec::new(),
                 spare_buffers: Vec::new(),
                 batch: Batch::default(),
+                pubsub: PubSub::default(),
+                watchers: Watchers::default(),
+                waiting: Waiting::default(),
+                tracking: Tracking::default(),
+                notify: Notify::default(),
+                monitors: Vec::new(),
+                pause: None,
+                paused: Vec::new(),
+                spare_group: Group::default(),
+                change_sink: None,
                 stop_requested: false,
             },
             next_client: 1,
@@ -164,6 +179,17 @@ impl Engine {
         self.conn(id).map(|conn| conn.flow)
     }
 
+    /// Whether bytes for the connection are welcome: not when it is above its high-water mark or done. One that waits
+    /// for a key takes some, so that its end is noticed.
+    pub fn takes_input(&self, id: ConnId) -> bool {
+        const HELD_BYTES_MAX: usize = 64 * 1024;
+        self.conn(id).is_some_and(|conn| match conn.flow {
+            Flow::Input => true,
+            Flow::Blocked | Flow::Paused => conn.input_len() < HELD_BYTES_MAX,
+            Flow::Turn | Flow::Output | Flow::Done => false,
+        })
+    }
+
     /// The next bytes to be sent to a connection; empty when there are none (or no such connection).
     pub fn output(&self, id: ConnId) -> &[u8] {
         self.conn(id).map_or(b"", |conn| conn.out.next())
@@ -204,11 +230,21 @@ impl Engine {
         }
     }
 
-    /// Forgets a connection.
+    /// Forgets a connection, and all that it waited for, watched or had subscribed to.
     pub fn close(&mut self, id: ConnId) {
-        if self.conn(id).is_some() {
-            self.hub.conns.remove(id.slot as usize);
+        if self.conn(id).is_none() {
+            return;
         }
+        if let Some(mut conn) = self.hub.conns.remove(id.slot as usize) {
+            conn.leave(&mut self.hub);
+            self.keyspace.changes.listen(self.hub.wanted_detail());
+        }
+    }
+
+    /// Has all changes told to `sink`, group by group, from now on.
+    pub fn set_change_sink(&mut self, sink: Option<Box<dyn ChangeSink>>) {
+        self.hub.change_sink = sink;
+        self.keyspace.changes.listen(self.hub.wanted_detail());
     }
 
     /// Takes no more requests from any connection but answers what is complete; for the end of the server.
@@ -231,7 +267,43 @@ impl Engine {
 
     /// Does a bounded step of background work; true when more is due.
     pub fn maintain(&mut self) -> bool {
-        self.keyspace.maintain()
+        let more = self.keyspace.maintain();
+        self.scene().react();
+        more
+    }
+
+    /// The monotonic time in ms at which [`Engine::check_waits`] has something to do.
+    pub fn next_wait_deadline_ms(&self) -> Option<u64> {
+        let pause = self
+            .hub
+            .pause
+            .filter(|_| !self.hub.paused.is_empty())
+            .map(|pause| pause.until_ms);
+        [self.hub.waiting.next_deadline_ms(), pause]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Answers those who have waited for a key for as long as they wanted, and lets those go on that CLIENT PAUSE held
+    /// up.
+    pub fn check_waits(&mut self) {
+        let now_ms = self.hub.now.monotonic_ms();
+        while let Some(slot) = self.hub.waiting.overdue(now_ms) {
+            self.scene()
+                .end_wait(slot, |reply, on_timeout| on_timeout.answer(reply));
+        }
+        if self.hub.pause.is_some_and(|pause| pause.until_ms <= now_ms) {
+            self.hub.end_pause();
+        }
+    }
+
+    fn scene(&mut self) -> Scene<'_> {
+        Scene {
+            keyspace: &mut self.keyspace,
+            hub: &mut self.hub,
+            me: None,
+        }
     }
 
     /// The monotonic time in ms at which the connection has idled or stalled for too long, if there is such a limit.
@@ -288,6 +360,9 @@ impl Engine {
         }
         if !speaks {
             conn.out.recycle(&mut self.hub.spare_buffers);
+        }
+        if conn.flow == Flow::Paused && !self.hub.paused.contains(&id.slot) {
+            self.hub.paused.push(id.slot);
         }
         if (speaks || conn.client.closing || conn.client.doomed) && !conn.listed {
             conn.listed = true;

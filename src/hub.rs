@@ -4,10 +4,15 @@
 
 use slab::Slab;
 
+use crate::change::{Detail, Group};
 use crate::clock::Now;
 use crate::config::{Limits, Listen};
-use crate::conn::Conn;
+use crate::conn::{Conn, Flow};
 use crate::protocol::resp::{Batch, Table};
+use crate::pubsub::PubSub;
+use crate::reactions::Notify;
+use crate::tracking::Tracking;
+use crate::watch::{Waiting, Watchers};
 
 /// Counters since the start (or since CONFIG RESETSTAT).
 #[derive(Clone, Debug, Default)]
@@ -63,6 +68,27 @@ pub struct ListenerInfo {
     pub bound: String,
 }
 
+/// Gets all changes, group by group: a journal, a replica, a test.
+pub trait ChangeSink: Send {
+    /// Takes the changes of one request: all of them or none are to be kept.
+    fn take(&mut self, group: &Group);
+}
+
+impl std::fmt::Debug for dyn ChangeSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChangeSink")
+    }
+}
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pause {
+    /// Monotonic ms.
+    pub until_ms: u64,
+    /// Only requests that may write are held up.
+    pub writes_only: bool,
+}
+
 /// See the module's head.
 #[derive(Debug)]
 pub struct Hub {
@@ -90,6 +116,26 @@ pub struct Hub {
     pub(crate) spare_buffers: Vec<Vec<u8>>,
     /// Where pipelined RESP requests are parsed to.
     pub(crate) batch: Batch,
+    /// Who has subscribed to what.
+    pub(crate) pubsub: PubSub,
+    /// Who watches which keys.
+    pub(crate) watchers: Watchers,
+    /// Who waits for which keys.
+    pub(crate) waiting: Waiting,
+    /// Who caches which keys.
+    pub(crate) tracking: Tracking,
+    /// Which keyspace events are published.
+    pub(crate) notify: Notify,
+    /// Who gets every request that is run (MONITOR).
+    pub(crate) monitors: Vec<u32>,
+    /// CLIENT PAUSE, while it lasts.
+    pub(crate) pause: Option<Pause>,
+    /// Who waits for its end.
+    pub(crate) paused: Vec<u32>,
+    /// Memory for the next group of changes.
+    pub(crate) spare_group: Group,
+    /// Gets all changes, group by group.
+    pub(crate) change_sink: Option<Box<dyn ChangeSink>>,
     /// A request asked for the server's end (SHUTDOWN).
     pub(crate) stop_requested: bool,
 }
@@ -98,6 +144,38 @@ impl Hub {
     /// The other clients.
     pub(crate) fn others(&self) -> impl Iterator<Item = &Conn> {
         self.conns.iter().filter_map(|(_, conn)| conn.as_deref())
+    }
+
+    /// Ends CLIENT PAUSE: who was held up goes on.
+    pub(crate) fn end_pause(&mut self) {
+        self.pause = None;
+        for slot in std::mem::take(&mut self.paused) {
+            if let Some(Some(conn)) = self.conns.get_mut(slot as usize)
+                && conn.flow == Flow::Paused
+            {
+                conn.flow = Flow::Turn;
+                self.touch(slot);
+            }
+        }
+    }
+
+    /// The place of a client that is in the hub, by its id. O(clients).
+    pub(crate) fn slot_of(&self, id: u64) -> Option<u32> {
+        self.others()
+            .find(|conn| conn.client.id == id)
+            .map(|conn| conn.client.slot)
+    }
+
+    /// How much of changes must be kept, now that somebody has begun or ceased to want to know.
+    pub(crate) fn wanted_detail(&self) -> Detail {
+        if self.change_sink.is_some() {
+            return Detail::Commands;
+        }
+        let idle = self.watchers.is_empty()
+            && self.waiting.is_empty()
+            && self.tracking.is_idle()
+            && (!self.notify.is_on() || self.pubsub.is_idle());
+        if idle { Detail::Nothing } else { Detail::Keys }
     }
 
     /// Says that another connection has to be looked at after the batch.

@@ -34,9 +34,13 @@ pub mod hub;
 pub mod keyspace;
 pub mod number;
 pub mod protocol;
+pub mod pubsub;
+mod reactions;
 pub mod server;
 mod session;
 mod timer;
+pub mod tracking;
+mod watch;
 
 pub use clock::{Clock, Now, SystemClock};
 pub use config::{Address, Config, Limits, Listen, Scheme};

@@ -7,6 +7,17 @@ use std::io::Write as _;
 
 use crate::binary_float::{DOUBLE, Unsigned, parse_exponent, parse_hexadecimal, split_sign};
 
+/// Room for the text of an i64.
+pub type IntText = [u8; 20];
+
+/// Room for the text of an i64, blank.
+pub const INT_TEXT: IntText = [0; 20];
+
+/// The number of bytes of the text of an integer, its sign included.
+pub fn text_len(value: i64) -> usize {
+    usize::from(value < 0) + decimal_len(value.unsigned_abs())
+}
+
 /// Parses a decimal `i64` in its one canonical spelling, Redis's `string2ll`: no blanks, no `+`, no
 /// leading zeros, no `-0`. So `push_i64` of the result gives `text` back. O(length), at most 20 bytes
 /// are looked at.

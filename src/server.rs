@@ -337,6 +337,7 @@ impl Server {
         self.flush_touched();
         self.accept_all(now);
         self.check_deadlines(now);
+        self.engine.check_waits();
         self.maintain(now);
         // What came due or was accepted in this turn need not wait for the next poll.
         self.flush_touched();
@@ -348,7 +349,11 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let now_ms = self.engine.hub.now.monotonic_ms();
-        let mut wake_ms = self.deadlines.next_ms();
+        let deadlines = [
+            self.deadlines.next_ms(),
+            self.engine.next_wait_deadline_ms(),
+        ];
+        let mut wake_ms = deadlines.into_iter().flatten().min();
         let mut wake_by =
             |at_ms: u64| wake_ms = Some(wake_ms.map_or(at_ms, |wake_ms| wake_ms.min(at_ms)));
         if self.listeners.iter().any(|listener| listener.readable) && !self.crowded {
@@ -434,23 +439,20 @@ impl Server {
         session.listed = false;
         match self.engine.flow(id) {
             Some(Flow::Turn) => self.engine.resume(id),
-            Some(Flow::Input) if session.is_readable() => match session.fill(&mut self.read_buffer)
-            {
+            // Above the high-water mark it is not read; once it is done it need not be.
+            _ if !session.is_readable() || !self.engine.takes_input(id) => {}
+            _ => match session.fill(&mut self.read_buffer) {
                 Filled::Bytes(count) => self.engine.receive(id, &self.read_buffer[..count]),
                 Filled::Nothing => {}
                 Filled::Eof => self.engine.receive_eof(id),
                 Filled::Broken => self.close(id),
             },
-            // Above the high-water mark it is not read; once it is done it need not be.
-            Some(Flow::Input | Flow::Output | Flow::Done) | None => {}
         }
-        match self.engine.flow(id) {
-            Some(Flow::Turn) => true,
-            Some(Flow::Input) => self
-                .session(id)
-                .is_some_and(|session| session.is_readable()),
-            Some(Flow::Output | Flow::Done) | None => false,
-        }
+        self.engine.flow(id) == Some(Flow::Turn)
+            || self.engine.takes_input(id)
+                && self
+                    .session(id)
+                    .is_some_and(|session| session.is_readable())
     }
 
     /// Sends what connections have to say, and closes those that are finished.

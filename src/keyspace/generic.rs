@@ -5,7 +5,7 @@
 use super::databases::Counts;
 use super::table::{NewData, Record, Table};
 use super::{Data, Db, Expiry, Key, Keyspace, Type, Value};
-use crate::change::{Change, Class};
+use crate::change::{Change, Class, Target};
 use crate::number::format_i64;
 
 /// How long a key has to live.
@@ -50,6 +50,11 @@ impl Keyspace {
     /// EXISTS for one key. O(1). Counts as a read.
     pub fn exists(&mut self, key: &Key<'_>) -> bool {
         self.find_for_read(key).is_some()
+    }
+
+    /// The same, without counting as a read.
+    pub fn exists_quietly(&mut self, key: &Key<'_>) -> bool {
+        self.find(key).is_some()
     }
 
     /// TYPE; `None` when the key does not exist. O(1).
@@ -205,7 +210,7 @@ impl Keyspace {
             db: source_db,
             class: Class::Generic,
             event: "",
-            key: b"",
+            target: Target::Nothing,
             command: &command,
         });
         self.changed(to, Class::Generic, "copy_to", &[]);
@@ -241,8 +246,8 @@ impl Keyspace {
         self.changes.push(Change {
             db,
             class: Class::Generic,
-            event: "flushdb",
-            key: b"",
+            event: "",
+            target: Target::Database,
             command: &[b"FLUSHDB"],
         });
     }
@@ -253,8 +258,8 @@ impl Keyspace {
         self.changes.push(Change {
             db: 0,
             class: Class::Generic,
-            event: "flushall",
-            key: b"",
+            event: "",
+            target: Target::Everything,
             command: &[b"FLUSHALL"],
         });
     }
@@ -267,15 +272,15 @@ impl Keyspace {
         self.changes.push(Change {
             db: a,
             class: Class::Generic,
-            event: "swapdb",
-            key: b"",
+            event: "",
+            target: Target::Database,
             command: &command,
         });
         self.changes.push(Change {
             db: b,
             class: Class::Generic,
-            event: "swapdb",
-            key: b"",
+            event: "",
+            target: Target::Database,
             command: &[],
         });
     }
@@ -363,8 +368,8 @@ impl Keyspace {
             Data::Bytes { bytes, raw: false } if bytes.len() <= EMBEDDED_STRING_BYTES_MAX => {
                 "embstr"
             }
-            Data::Bytes { .. }
-            | Data::Value(Value::String(_) | Value::Json(_) | Value::Series(_)) => "raw",
+            Data::Bytes { .. } => "raw",
+            Data::Value(value) => value.encoding(),
         })
     }
 

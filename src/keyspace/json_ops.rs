@@ -28,7 +28,7 @@ impl Keyspace {
         match value {
             Parsed::String(text) => self.set_found(key, found, text.as_bytes(), expiry),
             Parsed::Document(json) => {
-                if self.changes.is_listening() {
+                if self.changes.wants_commands() {
                     // A reader of the journal has no JSON.SET that clears an expiry: make it two commands.
                     if expiry == Expiry::Clear
                         && found.is_some_and(|at| self.table.expires_ms(at).is_some())

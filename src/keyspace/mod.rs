@@ -12,9 +12,12 @@
 //! | `databases.rs` | numbered databases within the one table |
 //! | `maintenance.rs` | work that is done a little every turn: active expiry, freeing |
 
+mod collection;
+pub mod collections;
 mod databases;
 mod generic;
 mod json_ops;
+mod list_ops;
 mod maintenance;
 mod rng;
 mod series_ops;
@@ -25,16 +28,20 @@ pub mod json;
 pub mod series;
 mod value;
 
+pub use collection::Open;
+pub use collections::{Entry, Hash, KeyedState, List, Set, Settings, ZSet};
 pub use databases::Counts;
 pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};
 pub use json::{InvalidJson, Json, JsonKind, Parsed};
+pub use list_ops::ListSetError;
+pub(crate) use list_ops::{absolute as list_absolute, range_of as list_range};
 pub use rng::Rng;
 pub use series_ops::SeriesError;
 pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
 pub use table::{Data, Key, Record};
 pub use value::{Type, Value, WrongType};
 
-use crate::change::{Change, Changes, Class};
+use crate::change::{Change, Changes, Class, Target};
 use databases::Databases;
 use maintenance::Garbage;
 use series_ops::SeriesIndex;
@@ -96,6 +103,8 @@ pub struct Keyspace {
     now_ms: i64,
     seed: Seed,
     stats: KeyspaceStats,
+    /// When collections change their form.
+    pub settings: Settings,
     /// Where every mutation is told.
     pub changes: Changes,
 }
@@ -112,6 +121,10 @@ impl Keyspace {
             now_ms: 0,
             seed,
             stats: KeyspaceStats::default(),
+            settings: Settings::new(KeyedState {
+                k0: seed.hash.0,
+                k1: seed.hash.1,
+            }),
             changes: Changes::default(),
         }
     }
@@ -261,15 +274,30 @@ impl Keyspace {
         self.table.set_expires_ms(at, expires_ms);
     }
 
+    /// As [`Keyspace::changed`], for a command whose arguments are only worth collecting if somebody wants them.
+    fn changed_by<'a>(
+        &mut self,
+        key: &Key<'_>,
+        class: Class,
+        event: &'static str,
+        command: impl FnOnce(&mut Vec<&'a [u8]>),
+    ) {
+        let mut args = Vec::new();
+        if self.changes.wants_commands() {
+            command(&mut args);
+        }
+        self.changed(key, class, event, &args);
+    }
+
     /// Tells the one place that every write ends in.
     #[inline]
     fn changed(&mut self, key: &Key<'_>, class: Class, event: &'static str, command: &[&[u8]]) {
         let db = self.databases.number(key.space);
         self.changes.push(Change {
             db,
+            target: Target::Key(key.bytes),
             class,
             event,
-            key: key.bytes,
             command,
         });
     }

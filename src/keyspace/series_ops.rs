@@ -116,7 +116,7 @@ impl Keyspace {
         let outcome = series
             .add(timestamp, value, policy)
             .map_err(SeriesError::Add)?;
-        if self.changes.is_listening() {
+        if self.changes.wants_commands() {
             let mut digits = [0; 20];
             let mut number = Vec::new();
             push_f64(&mut number, value);

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::collections::{Hash, List, Set, ZSet};
 use super::json::Json;
 use super::series::Series;
 
@@ -13,6 +14,14 @@ use super::series::Series;
 pub enum Value {
     /// A long byte string. Shared while a reply that quotes it is being sent, and copied before a write then.
     String(Arc<Vec<u8>>),
+    /// A list.
+    List(Box<List>),
+    /// A set.
+    Set(Box<Set>),
+    /// A sorted set.
+    SortedSet(Box<ZSet>),
+    /// A hash.
+    Hash(Box<Hash>),
     /// A JSON document (any JSON value but a string).
     Json(Box<Json>),
     /// A time series.
@@ -24,6 +33,16 @@ pub enum Value {
 pub enum Type {
     /// Bytes, or an integer.
     String,
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    SortedSet,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
     /// A JSON document.
     Json,
     /// A time series.
@@ -35,6 +54,11 @@ impl Type {
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::List => "list",
+            Type::Set => "set",
+            Type::SortedSet => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
             Type::Json => "ReJSON-RL",
             Type::Series => "TSDB-TYPE",
         }
@@ -66,6 +90,10 @@ impl Value {
     pub fn type_of(&self) -> Type {
         match self {
             Value::String(_) => Type::String,
+            Value::List(_) => Type::List,
+            Value::Set(_) => Type::Set,
+            Value::SortedSet(_) => Type::SortedSet,
+            Value::Hash(_) => Type::Hash,
             Value::Json(_) => Type::Json,
             Value::Series(_) => Type::Series,
         }
@@ -75,6 +103,10 @@ impl Value {
     pub fn heap_bytes(&self) -> usize {
         match self {
             Value::String(bytes) => size_of::<Vec<u8>>() + 16 + bytes.capacity(),
+            Value::List(list) => size_of::<List>() + list.heap_bytes(),
+            Value::Set(set) => size_of::<Set>() + set.heap_bytes(),
+            Value::SortedSet(zset) => size_of::<ZSet>() + zset.heap_bytes(),
+            Value::Hash(hash) => size_of::<Hash>() + hash.heap_bytes(),
             Value::Json(json) => size_of::<Json>() + json.heap_bytes(),
             Value::Series(series) => size_of::<Series>() + series.heap_bytes(),
         }
@@ -83,9 +115,23 @@ impl Value {
     /// Frees about `budget` elements, so that a huge value can be dropped over many turns; true when what is left is
     /// small enough to be dropped at once.
     pub fn drop_some(&mut self, budget: usize) -> bool {
-        let _ = budget;
         match self {
+            Value::List(list) => list.drop_some(budget),
+            Value::Set(set) => set.drop_some(budget),
+            Value::SortedSet(zset) => zset.drop_some(budget),
+            Value::Hash(hash) => hash.drop_some(budget),
             Value::String(_) | Value::Json(_) | Value::Series(_) => true,
+        }
+    }
+
+    /// How the value is kept, in the words of OBJECT ENCODING. O(1).
+    pub fn encoding(&self) -> &'static str {
+        match self {
+            Value::List(list) => list.encoding(),
+            Value::Set(set) => set.encoding(),
+            Value::SortedSet(zset) => zset.encoding(),
+            Value::Hash(hash) => hash.encoding(),
+            Value::String(_) | Value::Json(_) | Value::Series(_) => "raw",
         }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Step {
     NeedMore,
     /// One or more requests were run (or skipped); so many bytes are done with.
     Done(usize),
+    /// As `Done`, and what follows has to wait for the end of CLIENT PAUSE.
+    Paused(usize),
     /// The conversation is over once the output is sent; the rest of the input does not matter.
     Close,
 }
@@ -87,6 +89,7 @@ impl State {
         if step != Step::NeedMore {
             *budget -= 1;
             cx.hub.stats.requests += 1;
+            cx.react();
         }
         step
     }

@@ -2,19 +2,37 @@
 
 use super::generic::database;
 use super::{Args, CommandError};
-use crate::client::{Client, NameKind, Peer};
+use crate::client::{Client, NameKind, Peer, Replies};
 use crate::config::Scheme;
 use crate::conn::Conn;
 use crate::hub::Hub;
 use crate::protocol::Cx;
 
+pub use super::clients::{
+    client_caching, client_getredir, client_help, client_no_evict, client_no_touch, client_pause,
+    client_reply, client_tracking, client_trackinginfo, client_unblock, client_unpause,
+};
+
 type Done = Result<(), CommandError>;
 
 pub fn ping(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    if args.len() > 2 {
+        return Err(CommandError::Arity("ping".into()));
+    }
+    let subscribed = cx
+        .client
+        .extras()
+        .is_some_and(|extras| !extras.subscriptions.is_empty());
+    let mut reply = cx.reply();
     match args.get(1) {
-        None => cx.reply().simple("PONG"),
-        Some(_) if args.len() > 2 => return Err(CommandError::Arity("ping".into())),
-        Some(message) => cx.reply().bulk(message),
+        // Among messages the reply has to look like one.
+        message if subscribed && !reply.resp3 => {
+            reply.array(2);
+            reply.bulk(b"pong");
+            reply.bulk(message.unwrap_or_default());
+        }
+        None => reply.simple("PONG"),
+        Some(message) => reply.bulk(message),
     }
     Ok(())
 }
@@ -27,6 +45,33 @@ pub fn echo(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 pub fn quit(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.reply().ok();
     cx.client.closing = true;
+    Ok(())
+}
+
+/// Makes the connection what it was when it came.
+pub fn reset(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    super::transactions::forget_watched(cx);
+    super::clients::switch_tracking_off(cx);
+    let slot = cx.client.slot;
+    let db = cx
+        .hub
+        .listeners
+        .get(usize::from(cx.client.listener))
+        .map_or(0, |info| info.listen.db);
+    let extras = cx.client.extras_mut();
+    extras.transaction = None;
+    extras.replies = Replies::On;
+    extras.no_evict = false;
+    extras.no_touch = false;
+    extras.monitor = false;
+    cx.hub.pubsub.remove(slot, &mut extras.subscriptions);
+    cx.hub.monitors.retain(|known| *known != slot);
+    cx.client.set_name(NameKind::Connection, b"");
+    cx.client.resp3 = false;
+    cx.client.db = db;
+    cx.client.settle();
+    cx.refresh_interest();
+    cx.reply().simple("RESET");
     Ok(())
 }
 
@@ -144,16 +189,6 @@ pub fn client_setinfo(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     };
     let name = valid_name(&args[3], what)?;
     cx.client.set_name(kind, name);
-    cx.reply().ok();
-    Ok(())
-}
-
-pub fn client_no_touch(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
-    cx.client.no_touch = match () {
-        () if args.is(2, "on") => true,
-        () if args.is(2, "off") => false,
-        () => return Err(CommandError::Syntax),
-    };
     cx.reply().ok();
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! The commands on keys of any type.
 
+use super::blocking::{Wait, parse_timeout_ms};
 use super::{Args, CommandError};
+use crate::client::OnTimeout;
 use crate::glob;
 use crate::keyspace::{CopyError, Db, ExpireCondition, RenameError, Ttl};
 use crate::protocol::Cx;
@@ -265,6 +267,24 @@ fn show_expiry(cx: &mut Cx<'_>, args: Args<'_>, form: TimeForm) -> Done {
         }
     };
     cx.reply().integer(shown);
+    Ok(())
+}
+
+/// There are no replicas: as many as are asked for never come, so it waits for as long as it may.
+pub fn wait(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let wanted = args.integer(1)?;
+    let timeout_ms = parse_timeout_ms(&args[2])?;
+    if wanted <= 0 {
+        cx.reply().integer(0);
+    } else {
+        let wait = Wait {
+            keys: Vec::new(),
+            wants: None,
+            timeout_ms,
+            on_timeout: OnTimeout::Integer(0),
+        };
+        cx.block(args, wait);
+    }
     Ok(())
 }
 

@@ -12,22 +12,31 @@
 //! A row in `table/` (see [`command::Command`]) and the function it names in the family's file; a transcript in
 //! `tests/wire/`.
 
+mod args;
 pub mod arguments;
+mod blocking;
+mod clients;
 pub mod command;
+mod configuration;
 mod connection;
 mod docs;
 mod error;
 mod generic;
 mod json;
 mod keys;
+mod list;
 mod lookup;
 mod parse;
+mod pubsub;
 mod reply;
 mod server;
+mod special;
 mod string;
 mod table;
 mod timeseries;
+mod transactions;
 
+pub use args::{Args, KeptRequest};
 pub use error::CommandError;
 pub use lookup::Table;
 pub use reply::Reply;
@@ -42,63 +51,6 @@ use crate::keyspace::{Key, Keyspace};
 /// A function that runs a command. The number of arguments has been checked against the table. An error must be
 /// returned before anything has been changed or written.
 pub type Handler = fn(&mut Cx<'_>, Args<'_>) -> Result<(), CommandError>;
-
-/// The arguments of a request, the command's name first.
-#[derive(Clone, Copy, Debug)]
-pub struct Args<'a> {
-    bytes: &'a [u8],
-    spans: &'a [Span],
-}
-
-impl<'a> Args<'a> {
-    /// How many there are, the name included.
-    pub fn len(&self) -> usize {
-        self.spans.len()
-    }
-
-    /// Whether there is none, not even a name.
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// The argument at `index`, if there is one.
-    #[inline]
-    pub fn get(&self, index: usize) -> Option<&'a [u8]> {
-        let (start, end) = *self.spans.get(index)?;
-        Some(&self.bytes[start as usize..end as usize])
-    }
-
-    /// The argument at `index` as an integer.
-    #[inline]
-    pub fn integer(&self, index: usize) -> Result<i64, CommandError> {
-        crate::number::parse_i64(&self[index]).ok_or(CommandError::NotInteger)
-    }
-
-    /// Whether the argument at `index` is this word, in any case.
-    pub fn is(&self, index: usize, word: &str) -> bool {
-        self.get(index)
-            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
-    }
-
-    /// The arguments from `from` on.
-    pub fn iter_from(&self, from: usize) -> impl Iterator<Item = &'a [u8]> + Clone + use<'a> {
-        let Args { bytes, spans } = *self;
-        spans
-            .iter()
-            .skip(from)
-            .map(move |&(start, end)| &bytes[start as usize..end as usize])
-    }
-}
-
-impl std::ops::Index<usize> for Args<'_> {
-    type Output = [u8];
-
-    #[inline]
-    fn index(&self, index: usize) -> &[u8] {
-        let (start, end) = self.spans[index];
-        &self.bytes[start as usize..end as usize]
-    }
-}
 
 impl Cx<'_> {
     /// Where the reply to a RESP command is written.
@@ -120,6 +72,14 @@ impl Cx<'_> {
                 out: self.out,
             },
         )
+    }
+
+    /// Answers an error, and counts it.
+    #[cold]
+    pub(crate) fn refuse(&mut self, error: &CommandError) {
+        let text = error.to_string();
+        self.hub.stats.count_error(&text);
+        self.reply().error(&text);
     }
 
     /// A key of the client's database.
@@ -204,10 +164,20 @@ impl Resp {
                 bytes,
                 spans: &batch.spans[request.first_span..end],
             };
+            if cx.is_held_up(request.command) {
+                let before = index
+                    .checked_sub(1)
+                    .map_or(0, |last| batch.requests[last].consumed);
+                self.parser = Parser::default();
+                return Step::Paused(before);
+            }
             *budget -= 1;
             cx.hub.stats.requests += 1;
             dispatch(request.command, args, cx);
-            let stop = cx.client.closing || cx.client.doomed || cx.out.len() > high_water;
+            let stop = cx.client.closing
+                || cx.client.doomed
+                || cx.client.is_blocked()
+                || cx.out.len() > high_water;
             if stop && index + 1 < count {
                 // The rest will be parsed again, if at all.
                 self.parser = Parser::default();
@@ -215,7 +185,7 @@ impl Resp {
             }
         }
         match invalid {
-            Some(error) if !cx.client.closing => {
+            Some(error) if !cx.client.closing && !cx.client.is_blocked() => {
                 let text = format!("ERR {error}");
                 cx.hub.stats.count_error(&text);
                 cx.reply().error(&text);
@@ -335,20 +305,26 @@ impl Batch {
     }
 }
 
-/// Runs one request. Whatever is wrong with it is answered.
+/// Runs one request, or queues it, and lets follow what follows. Whatever is wrong with it is answered.
+#[inline]
 fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
-    if let Err(error) = try_dispatch(command, args, cx) {
-        let text = error.to_string();
-        cx.hub.stats.count_error(&text);
-        cx.reply().error(&text);
+    if cx.client.special || !cx.hub.monitors.is_empty() {
+        special::dispatch(command, args, cx);
+    } else {
+        match resolve(command, args) {
+            Ok(command) => run(command, args, cx),
+            Err(error) => cx.refuse(&error),
+        }
     }
+    cx.react();
 }
 
-fn try_dispatch(
+/// The command or subcommand that a request names, if it has the right number of arguments for it.
+#[inline]
+fn resolve(
     command: Option<&'static Command>,
     args: Args<'_>,
-    cx: &mut Cx<'_>,
-) -> Result<(), CommandError> {
+) -> Result<&'static Command, CommandError> {
     let Some(mut command) = command else {
         return Err(unknown_command(args));
     };
@@ -358,11 +334,61 @@ fn try_dispatch(
         command = lookup::find_subcommand(command, name)
             .ok_or_else(|| unknown_subcommand(command, name))?;
     }
-    if !command.accepts(args.len()) {
-        return Err(CommandError::Arity(command.name.into()));
+    if command.accepts(args.len()) {
+        Ok(command)
+    } else {
+        Err(CommandError::Arity(command.name.into()))
     }
+}
+
+/// Runs a command whose number of arguments is right.
+#[inline]
+pub(crate) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
     cx.client.last_command = Some(command);
-    (command.handler)(cx, args)
+    if let Err(error) = (command.handler)(cx, args) {
+        cx.refuse(&error);
+    }
+}
+
+/// Whether a command waits while CLIENT PAUSE lasts: all do, or those that may write or publish.
+fn flag_pauses(command: &Command, writes_only: bool, client: &crate::client::Client) -> bool {
+    if matches!(command.name, "client" | "quit" | "reset" | "hello" | "auth") {
+        return false;
+    }
+    let in_transaction = client.extras().is_some_and(|extras| {
+        extras.transaction.as_ref().is_some_and(|transaction| {
+            transaction
+                .queued
+                .iter()
+                .any(|request| may_write(request.command))
+        })
+    });
+    !writes_only || may_write(command) || command.name == "exec" && in_transaction
+}
+
+fn may_write(command: &Command) -> bool {
+    command.has(command::flag::WRITE)
+        || matches!(
+            command.name,
+            "publish" | "spublish" | "pfcount" | "eval" | "evalsha" | "fcall"
+        )
+}
+
+/// The keys whose number stands at `at`, and the place behind them; at least one argument must follow.
+fn counted_keys<'a>(args: Args<'a>, at: usize) -> Result<(Vec<&'a [u8]>, usize), CommandError> {
+    const INVALID: CommandError = CommandError::text("ERR numkeys should be greater than 0");
+    let count = crate::number::parse_i64(&args[at])
+        .filter(|count| *count > 0)
+        .ok_or(INVALID)?;
+    let end = usize::try_from(count)
+        .ok()
+        .and_then(|count| count.checked_add(at + 1));
+    match end {
+        Some(end) if end < args.len() => {
+            Ok((args.iter_from(at + 1).take(end - at - 1).collect(), end))
+        }
+        _ => Err(CommandError::Syntax),
+    }
 }
 
 /// What a container (CLIENT, OBJECT ...) does when it is called without a subcommand: nothing, its arity forbids it.

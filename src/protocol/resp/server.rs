@@ -4,9 +4,14 @@ use std::fmt::Write as _;
 
 use super::generic::database;
 use super::{Args, CommandError, docs};
+use crate::client::Client;
 use crate::config::Scheme;
 use crate::hub::Usage;
 use crate::protocol::Cx;
+
+pub use super::configuration::{
+    config_get, config_help, config_resetstat, config_rewrite, config_set,
+};
 
 type Done = Result<(), CommandError>;
 
@@ -55,6 +60,27 @@ fn check_flush_mode(args: Args<'_>) -> Done {
         2 if args.is(1, "async") || args.is(1, "sync") => Ok(()),
         _ => Err(CommandError::Syntax),
     }
+}
+
+/// Shows every request that is run from now on.
+pub fn monitor(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    let slot = cx.client.slot;
+    if !cx.hub.monitors.contains(&slot) {
+        cx.hub.monitors.push(slot);
+    }
+    cx.client.extras_mut().monitor = true;
+    cx.client.settle();
+    cx.reply().ok();
+    Ok(())
+}
+
+pub fn lolwut(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    let text = format!(
+        "pentad {}: five voices, one thread, and nobody waits for long.\nRedis ver. {REDIS_VERSION}\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    cx.reply().verbatim(&text);
+    Ok(())
 }
 
 pub fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
@@ -140,6 +166,17 @@ macro_rules! fields {
     };
 }
 
+/// The port of the first RESP listener; 0 when there is none.
+pub(super) fn tcp_port<'a>(cx: &'a Cx<'_>) -> &'a str {
+    let resp = cx
+        .hub
+        .listeners
+        .iter()
+        .find(|info| info.listen.scheme == Scheme::Resp);
+    resp.and_then(|info| info.bound.rsplit_once(':'))
+        .map_or("0", |(_, port)| port)
+}
+
 fn info_server(cx: &Cx<'_>, text: &mut String) {
     let uptime_s = cx
         .hub
@@ -147,14 +184,6 @@ fn info_server(cx: &Cx<'_>, text: &mut String) {
         .monotonic_us
         .saturating_sub(cx.hub.started.monotonic_us)
         / 1_000_000;
-    let resp = cx
-        .hub
-        .listeners
-        .iter()
-        .find(|info| info.listen.scheme == Scheme::Resp);
-    let port = resp
-        .and_then(|info| info.bound.rsplit_once(':'))
-        .map_or("0", |(_, port)| port);
     fields!(text,
         "redis_version": REDIS_VERSION,
         "server_name": "pentad",
@@ -165,7 +194,7 @@ fn info_server(cx: &Cx<'_>, text: &mut String) {
         "multiplexing_api": "mio",
         "process_id": std::process::id(),
         "run_id": &cx.hub.run_id,
-        "tcp_port": port,
+        "tcp_port": tcp_port(cx),
         "server_time_usec": cx.hub.now.unix_us,
         "uptime_in_seconds": uptime_s,
         "uptime_in_days": uptime_s / 86_400,
@@ -180,6 +209,16 @@ fn info_server(cx: &Cx<'_>, text: &mut String) {
 }
 
 fn info_clients(cx: &Cx<'_>, text: &mut String) {
+    let has_subscribed = |client: &Client| {
+        client
+            .extras()
+            .is_some_and(|extras| !extras.subscriptions.is_empty())
+    };
+    let pubsub_clients = cx
+        .hub
+        .others()
+        .filter(|conn| has_subscribed(&conn.client))
+        .count();
     let longest_input = cx
         .hub
         .others()
@@ -198,7 +237,9 @@ fn info_clients(cx: &Cx<'_>, text: &mut String) {
         "maxclients": cx.hub.limits.clients_max,
         "client_recent_max_input_buffer": longest_input,
         "client_recent_max_output_buffer": longest_output,
-        "blocked_clients": 0,
+        "blocked_clients": cx.hub.waiting.len(),
+        "tracking_clients": cx.hub.tracking.clients,
+        "pubsub_clients": pubsub_clients,
     );
 }
 

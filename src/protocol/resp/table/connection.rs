@@ -81,6 +81,22 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "reset",
+        arity: 1,
+        flags: flag::NOSCRIPT
+            | flag::LOADING
+            | flag::STALE
+            | flag::FAST
+            | flag::NO_AUTH
+            | flag::ALLOW_BUSY,
+        since: "6.2.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Reset the connection",
+        handler: connection::reset,
+        ..Command::EMPTY
+    },
+    Command {
         name: "select",
         arity: 2,
         flags: flag::LOADING | flag::STALE | flag::FAST,
@@ -97,6 +113,18 @@ pub const COMMANDS: &[Command] = &[
 /// The subcommands of `CLIENT`.
 const CLIENT: &[Command] = &[
     Command {
+        name: "client|caching",
+        arity: 3,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Instruct the server about tracking or not keys in the next request",
+        arguments: "mode(YES | NO)",
+        handler: connection::client_caching,
+        ..Command::EMPTY
+    },
+    Command {
         name: "client|getname",
         arity: 2,
         flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
@@ -105,6 +133,28 @@ const CLIENT: &[Command] = &[
         complexity: "O(1)",
         summary: "Get the current connection name",
         handler: connection::client_getname,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|getredir",
+        arity: 2,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Get tracking notifications redirection client ID if any",
+        handler: connection::client_getredir,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|help",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        since: "5.0.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Show helpful text about the different subcommands",
+        handler: connection::client_help,
         ..Command::EMPTY
     },
     Command {
@@ -187,6 +237,18 @@ const CLIENT: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "client|no-evict",
+        arity: 3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "7.0.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Set client eviction mode for the current connection",
+        arguments: "enabled(ON | OFF)",
+        handler: connection::client_no_evict,
+        ..Command::EMPTY
+    },
+    Command {
         name: "client|no-touch",
         arity: 3,
         flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
@@ -197,6 +259,34 @@ const CLIENT: &[Command] = &[
             they read.",
         arguments: "enabled(ON | OFF)",
         handler: connection::client_no_touch,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|pause",
+        arity: -3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "2.9.50",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Stop processing commands from clients for some time",
+        history: &[(
+            "6.2.0",
+            "`CLIENT PAUSE WRITE` mode added along with the `mode` option.",
+        )],
+        arguments: "timeout:integer [mode(WRITE | ALL) since=6.2.0]",
+        handler: connection::client_pause,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|reply",
+        arity: 3,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "3.2.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Instruct the server whether to reply to commands",
+        arguments: "on_off_skip(ON | OFF | SKIP)",
+        handler: connection::client_reply,
         ..Command::EMPTY
     },
     Command {
@@ -222,6 +312,55 @@ const CLIENT: &[Command] = &[
         summary: "Set the current connection name",
         arguments: "connection-name",
         handler: connection::client_setname,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|tracking",
+        arity: -3,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Connection,
+        complexity: "O(1). Some options may introduce additional complexity.",
+        summary: "Enable or disable server assisted client side caching support",
+        arguments: "status(ON | OFF) [REDIRECT=client-id:integer] [PREFIX...=prefix...] \
+            [BCAST] [OPTIN] [OPTOUT] [NOLOOP]",
+        handler: connection::client_tracking,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|trackinginfo",
+        arity: 2,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.2.0",
+        group: Group::Connection,
+        complexity: "O(1)",
+        summary: "Return information about server assisted client side caching for the \
+            current connection",
+        handler: connection::client_trackinginfo,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|unblock",
+        arity: -3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "5.0.0",
+        group: Group::Connection,
+        complexity: "O(log N) where N is the number of client connections",
+        summary: "Unblock a client blocked in a blocking command from a different \
+            connection",
+        arguments: "client-id:integer [timeout_error(TIMEOUT | ERROR)]",
+        handler: connection::client_unblock,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "client|unpause",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.2.0",
+        group: Group::Connection,
+        complexity: "O(N) Where N is the number of paused clients",
+        summary: "Resume processing of clients that were paused",
+        handler: connection::client_unpause,
         ..Command::EMPTY
     },
 ];

@@ -345,6 +345,21 @@ pub const COMMANDS: &[Command] = &[
         handler: generic::unlink,
         ..Command::EMPTY
     },
+    Command {
+        name: "wait",
+        arity: 3,
+        flags: flag::NOSCRIPT,
+        categories: category::CONNECTION,
+        tips: &["request_policy:all_shards", "response_policy:agg_min"],
+        since: "3.0.0",
+        group: Group::Generic,
+        complexity: "O(1)",
+        summary: "Wait for the synchronous replication of all the write commands sent \
+            in the context of the current connection",
+        arguments: "numreplicas:integer timeout:integer",
+        handler: generic::wait,
+        ..Command::EMPTY
+    },
 ];
 
 /// The subcommands of `OBJECT`.

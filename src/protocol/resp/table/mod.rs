@@ -6,9 +6,12 @@
 mod connection;
 mod generic;
 mod json;
+mod list;
+mod pubsub;
 mod server;
 mod string;
 mod timeseries;
+mod transactions;
 
 use super::command::Command;
 
@@ -17,7 +20,10 @@ pub const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
     json::COMMANDS,
+    list::COMMANDS,
+    pubsub::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
     timeseries::COMMANDS,
+    transactions::COMMANDS,
 ];

@@ -20,6 +20,17 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "config",
+        arity: -2,
+        since: "2.0.0",
+        group: Group::Server,
+        complexity: "Depends on subcommand.",
+        summary: "A container for server configuration commands",
+        subcommands: CONFIG,
+        handler: crate::protocol::resp::container,
+        ..Command::EMPTY
+    },
+    Command {
         name: "dbsize",
         arity: 1,
         flags: flag::READONLY | flag::FAST,
@@ -102,6 +113,27 @@ pub const COMMANDS: &[Command] = &[
         )],
         arguments: "[section...]",
         handler: server::info,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "lolwut",
+        arity: -1,
+        flags: flag::READONLY | flag::FAST,
+        since: "5.0.0",
+        group: Group::Server,
+        summary: "Display some computer art and the Redis version",
+        arguments: "[VERSION=version:integer]",
+        handler: server::lolwut,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "monitor",
+        arity: 1,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "1.0.0",
+        group: Group::Server,
+        summary: "Listen for all requests received by the server in real time",
+        handler: server::monitor,
         ..Command::EMPTY
     },
     Command {
@@ -216,6 +248,76 @@ const COMMAND: &[Command] = &[
         arguments: "[FILTERBY=filterby(MODULE=module-name | ACLCAT=category \
             | PATTERN=pattern:pattern)]",
         handler: server::command_list,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `CONFIG`.
+const CONFIG: &[Command] = &[
+    Command {
+        name: "config|get",
+        arity: -3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "2.0.0",
+        group: Group::Server,
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        summary: "Get the values of configuration parameters",
+        history: &[(
+            "7.0.0",
+            "Added the ability to pass multiple pattern parameters in one call",
+        )],
+        arguments: "parameter{parameter}...",
+        handler: server::config_get,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "config|help",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        since: "5.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Show helpful text about the different subcommands",
+        handler: server::config_help,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "config|resetstat",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "2.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Reset the stats returned by INFO",
+        handler: server::config_resetstat,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "config|rewrite",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "2.8.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Rewrite the configuration file with the in memory configuration",
+        handler: server::config_rewrite,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "config|set",
+        arity: -4,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        since: "2.0.0",
+        group: Group::Server,
+        complexity: "O(N) when N is the number of configuration parameters provided",
+        summary: "Set configuration parameters to the given values",
+        history: &[(
+            "7.0.0",
+            "Added the ability to set multiple parameters in one call.",
+        )],
+        arguments: "parameter_value{parameter value}...",
+        handler: server::config_set,
         ..Command::EMPTY
     },
 ];

@@ -1,0 +1,280 @@
+//! CONFIG: what can be asked and changed while the server runs, under Redis's names.
+//!
+//! Each parameter is a row: its name, how it is read, and (unless it cannot be changed) how it is set.
+
+use super::{Args, CommandError};
+use crate::glob;
+use crate::hub::Stats;
+use crate::number::parse_i64;
+use crate::protocol::Cx;
+use crate::reactions::Notify;
+
+type Done = Result<(), CommandError>;
+type Read = fn(&Cx<'_>) -> String;
+/// Sets a parameter; an error says why the value cannot be used.
+type Write = fn(&mut Cx<'_>, &[u8]) -> Result<(), String>;
+
+struct Parameter {
+    name: &'static str,
+    read: Read,
+    write: Option<Write>,
+}
+
+const fn fixed(name: &'static str, read: Read) -> Parameter {
+    Parameter {
+        name,
+        read,
+        write: None,
+    }
+}
+
+const fn changeable(name: &'static str, read: Read, write: Write) -> Parameter {
+    Parameter {
+        name,
+        read,
+        write: Some(write),
+    }
+}
+
+/// A number that lies in a field, with its bounds.
+macro_rules! number {
+    ($name:literal, $from:literal ..= $to:expr, |$cx:ident| $field:expr) => {
+        changeable(
+            $name,
+            |$cx| $field.to_string(),
+            |$cx, text| {
+                $field = parse_number(text, $from, $to)?
+                    .try_into()
+                    .map_err(|_| out_of_range($from, $to))?;
+                Ok(())
+            },
+        )
+    };
+}
+
+/// A number of bytes that lies in a field; units such as `64mb` are understood.
+macro_rules! bytes {
+    ($name:literal, $from:literal ..= $to:expr, |$cx:ident| $field:expr) => {
+        changeable(
+            $name,
+            |$cx| $field.to_string(),
+            |$cx, text| {
+                $field = parse_bytes(text, $from, $to)?
+                    .try_into()
+                    .map_err(|_| out_of_range($from, $to))?;
+                Ok(())
+            },
+        )
+    };
+}
+
+/// In alphabetical order.
+const PARAMETERS: &[Parameter] = &[
+    fixed("appendonly", |_| "no".to_owned()),
+    fixed("bind", |_| "127.0.0.1".to_owned()),
+    fixed("databases", |cx| cx.keyspace.databases().to_string()),
+    number!("hash-max-listpack-entries", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .hash_max_listpack_entries),
+    number!("hash-max-listpack-value", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .hash_max_listpack_value),
+    number!("hash-max-ziplist-entries", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .hash_max_listpack_entries),
+    number!("hash-max-ziplist-value", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .hash_max_listpack_value),
+    number!("list-max-listpack-size", -5..=2_147_483_647, |cx| cx
+        .keyspace
+        .settings
+        .list_max_listpack_size),
+    number!("list-max-ziplist-size", -5..=2_147_483_647, |cx| cx
+        .keyspace
+        .settings
+        .list_max_listpack_size),
+    number!("maxclients", 1..=1_000_000, |cx| cx.hub.limits.clients_max),
+    fixed("maxmemory", |_| "0".to_owned()),
+    fixed("maxmemory-policy", |_| "noeviction".to_owned()),
+    changeable(
+        "notify-keyspace-events",
+        |cx| cx.hub.notify.show(),
+        |cx, text| {
+            let wrong = || "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned();
+            cx.hub.notify = Notify::parse(text).ok_or_else(wrong)?;
+            cx.refresh_interest();
+            Ok(())
+        },
+    ),
+    fixed("port", |cx| super::server::tcp_port(cx).to_owned()),
+    bytes!("proto-max-bulk-len", 1_048_576..=2_147_483_648, |cx| cx
+        .hub
+        .limits
+        .request_bytes_max),
+    fixed("save", |_| String::new()),
+    number!("set-max-intset-entries", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .set_max_intset_entries),
+    number!("set-max-listpack-entries", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .set_max_listpack_entries),
+    number!("set-max-listpack-value", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .set_max_listpack_value),
+    number!("timeout", 0..=i64::MAX, |cx| cx.hub.limits.idle_timeout_s),
+    number!("zset-max-listpack-entries", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .zset_max_listpack_entries),
+    number!("zset-max-listpack-value", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .zset_max_listpack_value),
+    number!("zset-max-ziplist-entries", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .zset_max_listpack_entries),
+    number!("zset-max-ziplist-value", 0..=i64::MAX, |cx| cx
+        .keyspace
+        .settings
+        .zset_max_listpack_value),
+];
+
+fn out_of_range(from: i64, to: i64) -> String {
+    format!("argument must be between {from} and {to} inclusive")
+}
+
+fn parse_number(text: &[u8], from: i64, to: i64) -> Result<i64, String> {
+    let number = parse_i64(text).ok_or("argument couldn't be parsed into an integer")?;
+    if (from..=to).contains(&number) {
+        Ok(number)
+    } else {
+        Err(out_of_range(from, to))
+    }
+}
+
+fn parse_bytes(text: &[u8], from: i64, to: i64) -> Result<i64, String> {
+    const UNITS: [(&str, i64); 7] = [
+        ("kb", 1 << 10),
+        ("mb", 1 << 20),
+        ("gb", 1 << 30),
+        ("k", 1000),
+        ("m", 1_000_000),
+        ("g", 1_000_000_000),
+        ("b", 1),
+    ];
+    let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
+    let unit = UNITS
+        .iter()
+        .find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, *factor)));
+    let (digits, factor) = unit.unwrap_or((&lower, 1));
+    let bytes = parse_i64(digits.as_bytes()).and_then(|number| number.checked_mul(factor));
+    let bytes = bytes.ok_or("argument must be a memory value")?;
+    if (from..=to).contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err(out_of_range(from, to))
+    }
+}
+
+/// `CONFIG GET parameter [parameter ...]`; patterns are understood.
+pub fn config_get(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let is_asked = |name: &str| {
+        args.iter_from(2)
+            .any(|pattern| glob::matches(pattern, name.as_bytes(), true))
+    };
+    let found: Vec<(&str, String)> = PARAMETERS
+        .iter()
+        .filter(|row| is_asked(row.name))
+        .map(|row| (row.name, (row.read)(cx)))
+        .collect();
+    let mut reply = cx.reply();
+    reply.map(found.len());
+    for (name, value) in found {
+        reply.bulk(name.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    Ok(())
+}
+
+/// `CONFIG SET parameter value [parameter value ...]`: all of them, or none.
+pub fn config_set(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    if !args.len().is_multiple_of(2) {
+        return Err(CommandError::Arity("config|set".into()));
+    }
+    let failed = |name: &str, why: &str| {
+        CommandError::err(format_args!(
+            "CONFIG SET failed (possibly related to argument '{name}') - {why}"
+        ))
+    };
+    let mut changes: Vec<(&Parameter, Write, &[u8])> = Vec::new();
+    for at in (2..args.len()).step_by(2) {
+        let name = String::from_utf8_lossy(&args[at]).into_owned();
+        let Some(row) = PARAMETERS
+            .iter()
+            .find(|row| row.name.eq_ignore_ascii_case(&name))
+        else {
+            return Err(CommandError::err(format_args!(
+                "Unknown option or number of arguments for CONFIG SET - '{name}'"
+            )));
+        };
+        let write = row
+            .write
+            .ok_or_else(|| failed(&name, "can't set immutable config"))?;
+        if changes.iter().any(|(known, ..)| known.name == row.name) {
+            return Err(failed(&name, "duplicate parameter"));
+        }
+        changes.push((row, write, args.get(at + 1).unwrap_or_default()));
+    }
+    let before: Vec<String> = changes.iter().map(|(row, ..)| (row.read)(cx)).collect();
+    for (index, (row, write, value)) in changes.iter().enumerate() {
+        if let Err(why) = write(cx, value) {
+            for ((_, write, _), old) in changes.iter().zip(&before).take(index) {
+                // What was in force can be set again.
+                let _ = write(cx, old.as_bytes());
+            }
+            return Err(failed(row.name, &why));
+        }
+    }
+    cx.reply().ok();
+    Ok(())
+}
+
+pub fn config_resetstat(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    cx.hub.stats = Stats::default();
+    cx.keyspace.reset_stats();
+    cx.reply().ok();
+    Ok(())
+}
+
+pub fn config_rewrite(_: &mut Cx<'_>, _: Args<'_>) -> Done {
+    Err(CommandError::text(
+        "ERR The server is running without a config file",
+    ))
+}
+
+pub fn config_help(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
+    super::server::help(
+        cx,
+        &[
+            "CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            "GET <pattern>",
+            "    Return parameters matching the glob-like <pattern> and their values.",
+            "SET <directive> <value>",
+            "    Set the configuration <directive> to <value>.",
+            "RESETSTAT",
+            "    Reset statistics reported by the INFO command.",
+            "REWRITE",
+            "    Rewrite the configuration file.",
+            "HELP",
+            "    Print this help.",
+        ],
+    )
+}

@@ -1,0 +1,203 @@
+//! Requests of clients that are in a special state: in a transaction, subscribed, tracked, muted; or watched by MONITOR.
+//!
+//! All others pass by this module: it must cost them nothing.
+
+use super::command::{Command, access, flag};
+use super::keys::keys_of;
+use super::{Args, CommandError, KeptRequest, resolve};
+use crate::buffer::Output;
+use crate::client::{Peer, Replies};
+use crate::protocol::Cx;
+
+/// Runs or queues a request, as the client's state and the command ask for.
+pub(super) fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
+    match cx
+        .client
+        .extras()
+        .map_or(Replies::On, |extras| extras.replies)
+    {
+        Replies::On => answer(command, args, cx),
+        muted => {
+            // What it would be answered goes nowhere, unless this request switches answers on again.
+            let mut out = Output::default();
+            let mut aside = Cx {
+                keyspace: cx.keyspace,
+                hub: cx.hub,
+                client: cx.client,
+                out: &mut out,
+            };
+            answer(command, args, &mut aside);
+            let extras = cx.client.extras_mut();
+            match (muted, extras.replies) {
+                (_, Replies::On) => {
+                    while !out.is_empty() {
+                        let next = out.next();
+                        let count = next.len();
+                        cx.out.tail().extend_from_slice(next);
+                        out.advance(count);
+                    }
+                }
+                (Replies::SkipNext, Replies::SkipNext) => {
+                    extras.replies = Replies::On;
+                    cx.client.settle();
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn answer(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
+    let resolved =
+        resolve(command, args).and_then(|command| check_subscribed(command, cx).map(|()| command));
+    match resolved {
+        Err(error) => {
+            if let Some(transaction) = &mut cx.client.extras_mut().transaction {
+                transaction.broken = true;
+            }
+            cx.refuse(&error);
+        }
+        Ok(command) if is_queued(command, cx) => {
+            if command.has(flag::NO_MULTI) {
+                if let Some(transaction) = &mut cx.client.extras_mut().transaction {
+                    transaction.broken = true;
+                }
+                return cx.refuse(&CommandError::text(
+                    "ERR Command not allowed inside a transaction",
+                ));
+            }
+            if let Some(transaction) = &mut cx.client.extras_mut().transaction {
+                transaction.queued.push(KeptRequest::new(command, args));
+            }
+            cx.reply().simple("QUEUED");
+        }
+        Ok(command) => run(command, args, cx),
+    }
+}
+
+/// Runs a command, shows it to monitors, and remembers what it read if the client wants to hear of changes.
+pub(super) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
+    if !cx.hub.monitors.is_empty() && !command.has(flag::SKIP_MONITOR | flag::ADMIN) {
+        show_to_monitors(args, cx);
+    }
+    super::run(command, args, cx);
+    remember_reads(command, args, cx);
+}
+
+fn is_queued(command: &Command, cx: &Cx<'_>) -> bool {
+    cx.client
+        .extras()
+        .is_some_and(|extras| extras.transaction.is_some() && !extras.in_exec)
+        && !matches!(
+            command.name,
+            "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+        )
+}
+
+/// In RESP2 a client that has subscribed could not tell a reply from a message.
+fn check_subscribed(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> {
+    let subscribed = !cx.client.resp3
+        && cx
+            .client
+            .extras()
+            .is_some_and(|extras| !extras.subscriptions.is_empty());
+    let allowed = matches!(
+        command.name,
+        "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+            | "ping"
+            | "quit"
+            | "reset"
+    );
+    if subscribed && !allowed {
+        return Err(CommandError::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this \
+             context",
+            command.name
+        )));
+    }
+    Ok(())
+}
+
+fn remember_reads(command: &Command, args: Args<'_>, cx: &mut Cx<'_>) {
+    const KEYS_MAX: usize = 1_000_000;
+    let is_caching_command = command.name == "client|caching";
+    let Some(tracking) = cx
+        .client
+        .extras()
+        .and_then(|extras| extras.tracking.as_ref())
+    else {
+        return;
+    };
+    let caching = tracking.caching;
+    let wants = !tracking.broadcast
+        && match (tracking.opt_in, tracking.opt_out) {
+            (true, _) => caching == Some(true),
+            (_, true) => caching != Some(false),
+            _ => true,
+        };
+    if wants && command.has(flag::READONLY) && !is_caching_command {
+        let request: Vec<&[u8]> = args.iter_from(0).collect();
+        for key in keys_of(command, &request) {
+            if key.access & access::NOT_KEY == 0 {
+                cx.hub
+                    .tracking
+                    .remember(&args[key.index], (cx.client.slot, cx.client.id));
+            }
+        }
+        while let Some(key) = cx.hub.tracking.excess(KEYS_MAX) {
+            cx.scene().invalidate(&key);
+        }
+    }
+    // CLIENT CACHING holds for the next command, or the next transaction.
+    if caching.is_some()
+        && !is_caching_command
+        && cx
+            .client
+            .extras()
+            .is_some_and(|extras| extras.transaction.is_none() && !extras.in_exec)
+        && let Some(tracking) = &mut cx.client.extras_mut().tracking
+    {
+        tracking.caching = None;
+    }
+}
+
+/// One line a request: time, database, address, arguments.
+fn show_to_monitors(args: Args<'_>, cx: &mut Cx<'_>) {
+    let now_us = cx.hub.now.unix_us;
+    let address = match cx.client.peer {
+        Peer::Tcp(address) => address.to_string(),
+        Peer::Unix => "unix:".to_owned(),
+        Peer::InProcess => "in-process".to_owned(),
+    };
+    let mut line = format!(
+        "{}.{:06} [{} {address}]",
+        now_us.div_euclid(1_000_000),
+        now_us.rem_euclid(1_000_000),
+        cx.client.db
+    );
+    for arg in args.iter_from(0) {
+        line.push_str(" \"");
+        for &byte in arg {
+            match byte {
+                b'"' => line.push_str("\\\""),
+                b'\\' => line.push_str("\\\\"),
+                b'\n' => line.push_str("\\n"),
+                b'\r' => line.push_str("\\r"),
+                b'\t' => line.push_str("\\t"),
+                7 => line.push_str("\\a"),
+                8 => line.push_str("\\b"),
+                b' '..=b'~' => line.push(byte as char),
+                other => line.push_str(&format!("\\x{other:02x}")),
+            }
+        }
+        line.push('"');
+    }
+    for slot in cx.hub.monitors.clone() {
+        cx.scene().deliver(slot, |reply| reply.simple(&line));
+    }
+}
