@@ -89,7 +89,9 @@ enum Request<'a> {
 
 impl<'a> Request<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
-        let mut parser = serde_json::Deserializer::from_slice(body);
+        // All of it, for the parser does not look into strings that it skips.
+        let body = std::str::from_utf8(body).ok()?;
+        let mut parser = serde_json::Deserializer::from_str(body);
         let fields = serde::de::Deserializer::deserialize_map(&mut parser, FieldsVisitor).ok()?;
         parser.end().ok()?;
         let command = string(fields.command?)?;
