@@ -1,0 +1,333 @@
+//! Random requests out of the command table's argument grammar: mostly sensible, sometimes wrong on purpose.
+//!
+//! Keys come from a small set, so that commands meet each other's results. What an argument may be is known from its
+//! type and, where that says too little, from its name (see `Generator::value`): a new family needs a line there
+//! when its arguments have a shape of their own, such as the ids of streams.
+
+use pentad::protocol::resp::FAMILIES;
+use pentad::protocol::resp::arguments::{Argument, Kind, arguments_of};
+use pentad::protocol::resp::command::Command;
+
+use super::resp::Request;
+use super::rng::Rng;
+
+/// A command with its grammar, read once.
+pub struct Rule {
+    /// The row of the table.
+    pub command: &'static Command,
+    arguments: Vec<Argument>,
+}
+
+/// All commands of the table that can be run: plain ones and subcommands, not the containers.
+pub fn rules() -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for command in FAMILIES.iter().copied().flatten() {
+        let leaves = match command.subcommands {
+            [] => std::slice::from_ref(command),
+            subcommands => subcommands,
+        };
+        rules.extend(leaves.iter().map(|command| Rule {
+            command,
+            arguments: arguments_of(command),
+        }));
+    }
+    rules
+}
+
+/// Writes requests.
+pub struct Generator<'a> {
+    /// Where its choices come from.
+    pub rng: &'a mut Rng,
+    /// What time it is, for points in time: Unix time in seconds.
+    pub now_s: i64,
+    /// How many of 100 requests are wrong on purpose.
+    pub wrong_percent: usize,
+    /// How many keys (or weights, or the like) have been announced by a `numkeys`.
+    announced: Option<usize>,
+}
+
+/// The keys that requests are about.
+pub const KEYS: [&str; 6] = ["a", "b", "c", "d", "key:{e}", "f"];
+
+const WORDS: &[&str] = &[
+    "x",
+    "y",
+    "z",
+    "one",
+    "two",
+    "three",
+    "foo",
+    "bar",
+    "Foo",
+    "hello world",
+];
+const INTEGERS: &[&str] = &[
+    "0", "1", "2", "3", "4", "5", "7", "10", "-1", "-2", "-3", "100",
+];
+const EDGE_INTEGERS: &[&str] = &[
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "-9223372036854775807",
+    "4294967296",
+    "2147483648",
+    "-2147483649",
+    "536870912",
+    "00",
+    "+1",
+    "1.0",
+    " 1",
+    "1 ",
+    "0x10",
+    "-0",
+    "1e2",
+    "",
+    "abc",
+];
+const DOUBLES: &[&str] = &[
+    "0", "1", "2", "-1", "1.5", "-0.5", "3.14", "10", "100", "0.1", "5.0e3", "2.50",
+];
+const EDGE_DOUBLES: &[&str] = &[
+    "inf",
+    "-inf",
+    "+inf",
+    "nan",
+    "1e308",
+    "-1e308",
+    "1e-300",
+    "1e17",
+    "123456789012345678",
+    "-0",
+    "0x1p3",
+    "1e400",
+    "",
+    " 1",
+    "1 ",
+    "abc",
+    "1.7976931348623157e308",
+    "0.30000000000000004",
+    "3.0e-5",
+];
+const PATTERNS: &[&str] = &[
+    "*", "a*", "?", "[a-c]", "[^a]", "key:*", "k?y*", "\\a", "", "nosuch", "[", "*o*", "**",
+    "f[o-z]*",
+];
+
+impl<'a> Generator<'a> {
+    /// One that tells points in time from `now_s` on.
+    pub fn new(rng: &'a mut Rng, now_s: i64) -> Self {
+        Generator {
+            rng,
+            now_s,
+            wrong_percent: 6,
+            announced: None,
+        }
+    }
+
+    /// A request of a command.
+    pub fn request(&mut self, rule: &Rule) -> Request {
+        let mut request: Request = Vec::new();
+        for part in rule.command.name.split('|') {
+            let part = if self.rng.chance(90) {
+                part.to_ascii_uppercase()
+            } else {
+                part.to_owned()
+            };
+            request.push(part.into_bytes());
+        }
+        let words = request.len();
+        self.announced = None;
+        self.arguments(&rule.arguments, &mut request);
+        if self.rng.chance(self.wrong_percent) {
+            self.spoil(&mut request, words);
+        }
+        request
+    }
+
+    /// Any key; most are of the small set.
+    pub fn key(&mut self) -> Vec<u8> {
+        match self.rng.below(60) {
+            0 => Vec::new(),
+            1 => vec![b'k'; 300],
+            2 => b"\x00\xff\r\n".to_vec(),
+            _ => self.rng.pick(&KEYS).as_bytes().to_vec(),
+        }
+    }
+
+    /// Any string: words, numbers, and some that are long or binary.
+    pub fn string(&mut self) -> Vec<u8> {
+        match self.rng.below(40) {
+            0 => Vec::new(),
+            1 => vec![b'v'; 44 + self.rng.below(2)],
+            2 => vec![b'v'; 511 + self.rng.below(3)],
+            3 => vec![b'w'; 63 + self.rng.below(3)],
+            4 => {
+                let count = self.rng.below(20);
+                self.rng.bytes(count)
+            }
+            5 | 6 => self.rng.pick(EDGE_INTEGERS).as_bytes().to_vec(),
+            7 | 8 => self.rng.pick(EDGE_DOUBLES).as_bytes().to_vec(),
+            9..=12 => self.rng.pick(DOUBLES).as_bytes().to_vec(),
+            13..=20 => self.rng.pick(INTEGERS).as_bytes().to_vec(),
+            _ => self.rng.pick(WORDS).as_bytes().to_vec(),
+        }
+    }
+
+    fn arguments(&mut self, arguments: &[Argument], request: &mut Request) {
+        // Options may stand in any order; what is not optional has its place.
+        let options = arguments
+            .iter()
+            .rev()
+            .take_while(|argument| argument.optional);
+        let (fixed, options) = arguments.split_at(arguments.len() - options.count());
+        for argument in fixed {
+            self.argument(argument, request);
+        }
+        let mut options: Vec<&Argument> = options.iter().collect();
+        if self.rng.chance(25) {
+            self.rng.shuffle(&mut options);
+        }
+        for option in options {
+            self.argument(option, request);
+        }
+    }
+
+    fn argument(&mut self, argument: &Argument, request: &mut Request) {
+        if argument.optional && !self.rng.chance(35) {
+            return;
+        }
+        let counted = matches!(argument.kind, Kind::Key) || argument.name == "weight";
+        let times = match self.announced {
+            _ if !argument.multiple => 1,
+            Some(announced) if counted => announced,
+            _ => 1 + self.rng.below(3),
+        };
+        for time in 0..times {
+            if let Some(token) = argument.token
+                && (time == 0 || argument.multiple_token)
+            {
+                let token = match self.rng.below(8) {
+                    0 => token.to_ascii_lowercase(),
+                    _ => token.to_owned(),
+                };
+                request.push(token.into_bytes());
+            }
+            match argument.kind {
+                Kind::PureToken => {}
+                Kind::OneOf => {
+                    let choice = self.rng.below(argument.inner.len());
+                    self.argument(&argument.inner[choice], request);
+                }
+                Kind::Block => self.arguments(&argument.inner, request),
+                _ => {
+                    let value = self.value(argument);
+                    request.push(value);
+                }
+            }
+        }
+    }
+
+    /// A value for an argument, by its name where that tells more than its type.
+    fn value(&mut self, argument: &Argument) -> Vec<u8> {
+        let text = match (&*argument.name, argument.kind) {
+            (_, Kind::Key) => return self.key(),
+            ("numkeys" | "numlocal", _) => {
+                let count = 1 + self.rng.below(3);
+                self.announced = Some(count);
+                match self.rng.below(15) {
+                    0 => self.rng.pick(EDGE_INTEGERS).to_string(),
+                    1 => self.rng.pick(INTEGERS).to_string(),
+                    _ => count.to_string(),
+                }
+            }
+            ("db" | "index" | "index1" | "index2" | "destination-db", _) => {
+                match self.rng.below(12) {
+                    0 => self.rng.pick(EDGE_INTEGERS).to_string(),
+                    1 => self.rng.pick(&["16", "-1", "15"]).to_string(),
+                    _ => self.rng.below(2).to_string(),
+                }
+            }
+            // What expires does so long after the test, or at once: two servers' clocks are never the same.
+            ("seconds", _) => self.time(&["100", "1000", "5000", "0", "-1", "-100"]),
+            ("milliseconds", _) => {
+                self.time(&["100000", "1000000", "5000123", "0", "-1", "-100000"])
+            }
+            ("timeout", _) => self.time(&["0.01", "0.02", "0.001", "-1", "1e400"]),
+            ("unix-time-milliseconds", _) => self.point_in_time(1000),
+            (_, Kind::UnixTime) => self.point_in_time(1),
+            ("protover", _) => self.rng.pick(&["2", "3", "3", "1", "4", "x"]).to_string(),
+            ("offset", Kind::Integer) if self.rng.chance(60) => {
+                self.rng.pick(&["0", "1", "3", "10", "600"]).to_string()
+            }
+            ("timestamp" | "from-timestamp" | "to-timestamp", _) => self
+                .rng
+                .pick(&["0", "1", "2", "3", "10", "20", "-", "+", "x", "-1"])
+                .to_string(),
+            (_, Kind::Integer) => match self.rng.below(12) {
+                0 => self.rng.pick(EDGE_INTEGERS).to_string(),
+                _ => self.rng.pick(INTEGERS).to_string(),
+            },
+            (_, Kind::Double) => match self.rng.below(8) {
+                0 => self.rng.pick(EDGE_DOUBLES).to_string(),
+                _ => self.rng.pick(DOUBLES).to_string(),
+            },
+            (_, Kind::Pattern) => self.rng.pick(PATTERNS).to_string(),
+            ("cursor", _) => "0".to_owned(),
+            ("path", _) => self.rng.pick(&["$", ".", "$", "$.a"]).to_string(),
+            ("command-name", _) => self
+                .rng
+                .pick(&["get", "SET", "nosuch", "object|freq"])
+                .to_string(),
+            _ => return self.string(),
+        };
+        text.into_bytes()
+    }
+
+    fn time(&mut self, usual: &[&str]) -> String {
+        match self.rng.below(12) {
+            0 => self.rng.pick(EDGE_INTEGERS).to_string(),
+            _ => self.rng.pick(usual).to_string(),
+        }
+    }
+
+    fn point_in_time(&mut self, units_per_s: i64) -> String {
+        match self.rng.below(12) {
+            0 => self.rng.pick(EDGE_INTEGERS).to_string(),
+            1 => self.rng.pick(&["0", "-1", "1"]).to_string(),
+            _ => {
+                let s = self.now_s + self.rng.pick(&[-1000, 1000, 2000, 5000, 100_000]);
+                (s * units_per_s).to_string()
+            }
+        }
+    }
+
+    /// Makes a request wrong in one of the usual ways. The first `words` words are its name.
+    fn spoil(&mut self, request: &mut Request, words: usize) {
+        let count = request.len() - words;
+        let any = words + self.rng.below(count);
+        match self.rng.below(6) {
+            0 if count > 0 => {
+                request.pop();
+            }
+            1 if count > 0 => {
+                let wrong = self.string();
+                request[any] = wrong;
+            }
+            2 if count > 0 => {
+                request.remove(any);
+            }
+            3 if count > 0 => {
+                let again = request[any].clone();
+                request.push(again);
+            }
+            4 if count > 1 => {
+                let last = request.len() - 1;
+                request.swap(any, last);
+            }
+            _ => {
+                let extra = self.string();
+                request.push(extra);
+            }
+        }
+    }
+}

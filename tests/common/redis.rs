@@ -1,0 +1,145 @@
+//! A redis-server of the test's own: on a Unix socket in a directory of its own, without persistence, and ended when
+//! the value is dropped, be it by a panic.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::resp::{Request, Value, encode, encode_into};
+
+/// How long a server may take to start, or to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running redis-server.
+pub struct Redis {
+    server: Child,
+    dir: PathBuf,
+}
+
+/// A connection to it.
+pub struct Connection {
+    stream: UnixStream,
+    input: Vec<u8>,
+}
+
+impl Redis {
+    /// Starts one. Where there is none on the PATH it says so and gives `None` - or fails, when `PENTAD_REQUIRE_REDIS`
+    /// is 1.
+    pub fn start() -> Option<Redis> {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let dir =
+            std::env::temp_dir().join(format!("pentad-redis-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a directory for redis-server");
+        let started = Command::new("redis-server")
+            .args(["--port", "0", "--unixsocket", "socket"])
+            .args(["--save", "", "--appendonly", "no"])
+            .args(["--enable-debug-command", "yes"])
+            .current_dir(&dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        match started {
+            Ok(server) => {
+                let redis = Redis { server, dir };
+                redis.connect().ask(&[b"PING"]);
+                Some(redis)
+            }
+            Err(error) => {
+                let _ = std::fs::remove_dir_all(&dir);
+                let required =
+                    std::env::var("PENTAD_REQUIRE_REDIS").is_ok_and(|value| value == "1");
+                assert!(
+                    !required,
+                    "PENTAD_REQUIRE_REDIS=1, but redis-server cannot be started: {error}"
+                );
+                // Not println: the test harness would hide it.
+                let _ = writeln!(std::io::stderr(), "skipped: redis-server not found");
+                None
+            }
+        }
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Connection {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match UnixStream::connect(self.dir.join("socket")) {
+                Ok(stream) => {
+                    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+                    return Connection {
+                        stream,
+                        input: Vec::new(),
+                    };
+                }
+                Err(error) if Instant::now() > deadline => {
+                    panic!("redis-server does not listen: {error}")
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+impl Connection {
+    /// Runs one request and gives its reply.
+    pub fn ask<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Value {
+        self.stream.write_all(&encode(words)).expect("to be heard");
+        loop {
+            if let Some((value, len)) = Value::read(&self.input) {
+                self.input.drain(..len);
+                return value;
+            }
+            assert!(self.fill(), "redis-server closed the connection");
+        }
+    }
+
+    /// Runs requests and gives the bytes of all replies. To know their end, it asks for an echo of `mark` behind them
+    /// and reads up to that; a connection that is closed before has ended too.
+    pub fn run(&mut self, requests: &[Request], mark: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for request in requests {
+            encode_into(&mut bytes, request);
+        }
+        encode_into(&mut bytes, &[b"PING", mark]);
+        self.stream.write_all(&bytes).expect("to be heard");
+        loop {
+            let found = self
+                .input
+                .len()
+                .checked_sub(mark.len() + 2)
+                .is_some_and(|from| self.input[from..].starts_with(mark));
+            if found || !self.fill() {
+                return std::mem::take(&mut self.input);
+            }
+        }
+    }
+
+    /// Reads more; false at the end.
+    fn fill(&mut self) -> bool {
+        let mut buffer = [0; 64 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => false,
+            Ok(count) => {
+                self.input.extend_from_slice(&buffer[..count]);
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            Err(error) => panic!(
+                "redis-server does not answer ({error}); so far: {}",
+                self.input.escape_ascii()
+            ),
+        }
+    }
+}
