@@ -193,6 +193,7 @@ impl Client {
                 || extras.tracking.is_some()
                 || extras.replies != Replies::On
                 || extras.monitor
+                || extras.no_touch
         });
     }
 

@@ -24,7 +24,7 @@ impl Now {
 }
 
 /// Where a server reads the time.
-pub trait Clock: Send {
+pub trait Clock: Send + Sync {
     /// What time it is.
     fn now(&self) -> Now;
 }
@@ -40,6 +40,12 @@ impl Default for SystemClock {
         SystemClock {
             start: Instant::now(),
         }
+    }
+}
+
+impl std::fmt::Debug for dyn Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
     }
 }
 

@@ -8,11 +8,13 @@
 //!
 //! Time comes in by [`Engine::set_now`], once a turn. This module must not know sockets.
 
+use std::sync::Arc;
+
 use slab::Slab;
 
 use crate::change::Group;
 use crate::client::{Client, Peer};
-use crate::clock::Now;
+use crate::clock::{Clock, Now};
 use crate::config::{Config, Limits, Listen};
 use crate::conn::{Conn, Flow};
 use crate::hub::{ChangeSink, Hub, ListenerInfo, Stats, Usage};
@@ -21,6 +23,7 @@ use crate::protocol::State;
 use crate::protocol::resp::{Batch, FAMILIES, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::{Notify, Scene};
+use crate::slowlog::{Latency, SlowLog};
 use crate::tracking::Tracking;
 use crate::watch::{Waiting, Watchers};
 
@@ -76,6 +79,9 @@ impl Engine {
                 run_id,
                 listeners: Vec::new(),
                 commands: Table::new(FAMILIES),
+                clock: None,
+                slowlog: SlowLog::default(),
+                latency: Latency::default(),
                 usage: None,
                 conns: Slab::new(),
                 touched: Vec::new(),
@@ -106,6 +112,11 @@ impl Engine {
     /// Says how the process's use of memory and CPU can be read.
     pub fn set_usage(&mut self, usage: fn() -> Usage) {
         self.hub.usage = Some(usage);
+    }
+
+    /// Says by which clock commands that may take long are timed.
+    pub fn set_clock(&mut self, clock: Arc<dyn Clock>) {
+        self.hub.clock = Some(clock);
     }
 
     /// Says what time it is.

@@ -2,15 +2,18 @@
 //!
 //! This module must not know sockets or how any protocol is parsed.
 
+use std::sync::Arc;
+
 use slab::Slab;
 
 use crate::change::{Detail, Group};
-use crate::clock::Now;
+use crate::clock::{Clock, Now};
 use crate::config::{Limits, Listen};
 use crate::conn::{Conn, Flow};
 use crate::protocol::resp::{Batch, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::Notify;
+use crate::slowlog::{Latency, SlowLog};
 use crate::tracking::Tracking;
 use crate::watch::{Waiting, Watchers};
 
@@ -104,6 +107,12 @@ pub struct Hub {
     pub run_id: String,
     /// Where it listens.
     pub listeners: Vec<ListenerInfo>,
+    /// For commands that may take long: read before and after. `None`: they are not timed.
+    pub clock: Option<Arc<dyn Clock>>,
+    /// What took long.
+    pub slowlog: SlowLog,
+    /// How long things take.
+    pub latency: Latency,
     /// All RESP commands.
     pub commands: Table,
     /// Reads what the process uses, if the host has a way.

@@ -38,6 +38,7 @@ pub mod pubsub;
 mod reactions;
 pub mod server;
 mod session;
+pub mod slowlog;
 mod timer;
 pub mod tracking;
 mod watch;

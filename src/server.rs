@@ -69,7 +69,7 @@ pub struct Server {
     poll: Poll,
     events: Events,
     handle: Handle,
-    clock: Box<dyn Clock>,
+    clock: Arc<dyn Clock>,
     engine: Engine,
     listeners: Vec<Listener>,
     sessions: Slab<Session>,
@@ -217,7 +217,9 @@ impl Server {
         config.limits.check().map_err(BindError::Limit)?;
         let poll = Poll::new().map_err(BindError::Poll)?;
         let waker = Waker::new(poll.registry(), WAKE).map_err(BindError::Poll)?;
-        let engine = Engine::new(&config, clock.now());
+        let clock: Arc<dyn Clock> = Arc::from(clock);
+        let mut engine = Engine::new(&config, clock.now());
+        engine.set_clock(Arc::clone(&clock));
         let mut server = Server {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),

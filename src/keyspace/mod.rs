@@ -103,6 +103,8 @@ pub struct Keyspace {
     now_ms: i64,
     seed: Seed,
     stats: KeyspaceStats,
+    /// Cleared while a client reads that asked not to disturb the order of eviction (CLIENT NO-TOUCH).
+    pub(crate) reads_count_as_use: bool,
     /// When collections change their form.
     pub settings: Settings,
     /// Where every mutation is told.
@@ -121,6 +123,7 @@ impl Keyspace {
             now_ms: 0,
             seed,
             stats: KeyspaceStats::default(),
+            reads_count_as_use: true,
             settings: Settings::new(KeyedState {
                 k0: seed.hash.0,
                 k1: seed.hash.1,
@@ -204,8 +207,10 @@ impl Keyspace {
         match found {
             Some(at) => {
                 self.stats.hits += 1;
-                let clock = self.access_clock();
-                self.table.touch(at, clock);
+                if self.reads_count_as_use {
+                    let clock = self.access_clock();
+                    self.table.touch(at, clock);
+                }
             }
             None => self.stats.misses += 1,
         }

@@ -1,18 +1,20 @@
-//! A sequence of short entries in one contiguous blob: the form every collection starts in, and the node of a list.
-//! It knows nothing of pairs, order or uniqueness; that is its owners' business.
+//! A sequence of short entries in one contiguous blob: the form every collection starts in, and the
+//! node of a list. It knows nothing of pairs, order or uniqueness; that is its owners' business.
 //!
 //! ```text
 //! | gap | entry | entry | ... |        an entry:  | tag | payload | size |
 //! ```
 //!
-//! * The tag says what follows: `00..7F` that many bytes; `80..EF` the integer 0..111; then integers of 1, 2, 4 or
-//!   8 bytes, and bytes with a length of 2 or 8 bytes.
-//! * The size is that of tag and payload, seven bits a byte, readable from its end backwards: so the sequence is
-//!   walked in both directions. An entry of up to 126 bytes costs two bytes more than its content.
-//! * The gap makes taking from the front and adding to it cheap: a list used as a queue does not move its
-//!   remaining content on every pop.
+//! * The tag says what follows: `00..7F` that many bytes; `80..EF` the integer 0..111; then
+//!   integers of 1, 2, 4 or 8 bytes, and bytes with a length of 2 or 8 bytes.
+//! * The size is that of tag and payload, seven bits a byte, readable from its end backwards: so
+//!   the sequence is walked in both directions. An entry of up to 126 bytes costs two bytes more
+//!   than its content.
+//! * The gap makes taking from the front and adding to it cheap: a list used as a queue does not
+//!   move its remaining content on every pop.
 //!
-//! A position (`at`) is the offset of an entry behind the gap. It is good until the next change before it.
+//! A position (`at`) is the offset of an entry behind the gap. It is good until the next change
+//! before it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -149,8 +151,8 @@ impl Compact {
         at - last_entry_bytes(&self.content()[..at])
     }
 
-    /// The position of the entry with this index, or the end where there are not that many. Walks from the nearer
-    /// side.
+    /// The position of the entry with this index, or the end where there are not that many. Walks
+    /// from the nearer side.
     pub fn seek(&self, index: usize) -> usize {
         if index <= self.len() / 2 {
             (0..index).fold(0, |at, _| self.next(at))
@@ -178,8 +180,8 @@ impl Compact {
         }
     }
 
-    /// The first position of an entry equal to `wanted`, looking at every `stride`-th from the first. Where entries
-    /// were made by [`Entry::parse`], `wanted` must be as well.
+    /// The first position of an entry equal to `wanted`, looking at every `stride`-th from the
+    /// first. Where entries were made by [`Entry::parse`], `wanted` must be as well.
     pub fn find(&self, wanted: Entry<'_>, stride: usize) -> Option<usize> {
         let content = self.content();
         let mut at = 0;
@@ -328,8 +330,8 @@ impl Compact {
         self.gap += more as u32;
     }
 
-    /// Makes sure of capacity for `size` more bytes at the end. An eighth to spare, not double: there are many small
-    /// collections, and their slack is most of what they would waste.
+    /// Makes sure of capacity for `size` more bytes at the end. An eighth to spare, not double:
+    /// there are many small collections, and their slack is most of what they would waste.
     fn make_room(&mut self, size: usize) {
         let spare = |buffer: &Vec<u8>| buffer.capacity() - buffer.len();
         if spare(&self.buffer) < size && self.gap as usize >= size {

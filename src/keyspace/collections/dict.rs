@@ -1,6 +1,6 @@
-//! The hash table of hash, set and sorted set: from bytes to entries that hold their own key. It grows and shrinks
-//! by one bucket at a time (linear hashing), so no insertion ever waits for a rehash, and its scan cursor walks hash
-//! space, which no growth or shrinking reorders.
+//! The hash table of hash, set and sorted set: from bytes to entries that hold their own key. It
+//! grows and shrinks by one bucket at a time (linear hashing), so no insertion ever waits for a
+//! rehash, and its scan cursor walks hash space, which no growth or shrinking reorders.
 //!
 //! ```text
 //!   buckets, a cache line each                              entries (dense, in no order)
@@ -9,17 +9,18 @@
 //!   | ...                                                   ...
 //! ```
 //!
-//! With n buckets, a hash belongs to the bucket that its low k bits name, 2^k being n rounded up to a power of two;
-//! where there is no such bucket yet, its low k-1 bits name it. The bucket added next thus takes its places from
-//! exactly one other, and the last one gives them back to the same. Whole hashes in the buckets mean that neither
-//! touches an entry: a lookup costs two cache misses, an insertion little more than one.
+//! With n buckets, a hash belongs to the bucket that its low k bits name, 2^k being n rounded up to
+//! a power of two; where there is no such bucket yet, its low k-1 bits name it. The bucket added
+//! next thus takes its places from exactly one other, and the last one gives them back to the same.
+//! Whole hashes in the buckets mean that neither touches an entry: a lookup costs two cache misses,
+//! an insertion little more than one.
 //!
-//! Entries are dense: removing one moves the last one into its place. That makes a uniform random entry one draw,
-//! and iteration a walk through memory.
+//! Entries are dense: removing one moves the last one into its place. That makes a uniform random
+//! entry one draw, and iteration a walk through memory.
 //!
 //! Cost per entry: itself and some 15 bytes of buckets; tables of less than
-//! [`SEGMENT_LEN`](segments::SEGMENT_LEN) entries have up to half again unused, larger ones next to nothing.
-//! Holds at most 2^32 - 1 entries.
+//! [`SEGMENT_LEN`](segments::SEGMENT_LEN) entries have up to half again unused, larger ones next to
+//! nothing. Holds at most 2^32 - 1 entries.
 
 use super::hasher::KeyedState;
 use super::segments::{self, Segments};
@@ -36,8 +37,8 @@ pub trait Keyed {
 /// The place of an entry: an index below [`Dict::len`], until the next removal.
 pub type Id = u32;
 
-/// Proof that a key was looked up and is not there; [`Dict::fill`] takes it instead of hashing again. It is void as
-/// soon as the table changes.
+/// Proof that a key was looked up and is not there; [`Dict::fill`] takes it instead of hashing
+/// again. It is void as soon as the table changes.
 #[derive(Debug)]
 pub struct Absent {
     hash: u32,
@@ -55,7 +56,8 @@ pub struct Dict<E> {
     state: KeyedState,
 }
 
-/// The mean number of entries of a bucket. Buckets of a round that are still to be split have up to twice as many.
+/// The mean number of entries of a bucket. Buckets of a round that are still to be split have up to
+/// twice as many.
 const LOAD: usize = 5;
 
 impl<E: Keyed> Dict<E> {
@@ -120,7 +122,8 @@ impl<E: Keyed> Dict<E> {
         &self.entries[id]
     }
 
-    /// Adds the entry whose key was just found absent; its place is the last. O(1): splits at most one bucket.
+    /// Adds the entry whose key was just found absent; its place is the last. O(1): splits at most
+    /// one bucket.
     pub fn fill(&mut self, absent: Absent, entry: E) -> Id {
         self.grow();
         let id = self.entries.len() as Id;
@@ -144,8 +147,8 @@ impl<E: Keyed> Dict<E> {
         self.find(key).ok().map(|id| self.swap_remove(id))
     }
 
-    /// Takes out the entry at a place. The last entry, if it is another, moves there. O(1): merges at most two
-    /// buckets.
+    /// Takes out the entry at a place. The last entry, if it is another, moves there. O(1): merges
+    /// at most two buckets.
     pub fn swap_remove(&mut self, id: Id) -> E {
         let bucket = self.bucket_of(id);
         self.pages -= usize::from(bucket.remove(id));
@@ -164,13 +167,14 @@ impl<E: Keyed> Dict<E> {
         self.entries.iter()
     }
 
-    /// Visits the buckets from `cursor` on until `count` entries were visited (or ten times as many buckets), and
-    /// returns where to go on; 0 starts, and 0 says that it is done. What is in the table from the first call to the
-    /// last is visited, at least once, whatever else comes and goes in between.
+    /// Visits the buckets from `cursor` on until `count` entries were visited (or ten times as many
+    /// buckets), and returns where to go on; 0 starts, and 0 says that it is done. What is in the
+    /// table from the first call to the last is visited, at least once, whatever else comes and
+    /// goes in between.
     ///
-    /// A cursor is a hash with its bits reversed, and each call goes up in that order. As a bucket is the hashes that
-    /// share some low bits, it is an interval in that order; splitting and merging buckets cuts and joins intervals
-    /// and moves nothing past the cursor.
+    /// A cursor is a hash with its bits reversed, and each call goes up in that order. As a bucket
+    /// is the hashes that share some low bits, it is an interval in that order; splitting and
+    /// merging buckets cuts and joins intervals and moves nothing past the cursor.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&E)) -> u64 {
         if self.buckets.is_empty() {
             return 0;
@@ -195,11 +199,11 @@ impl<E: Keyed> Dict<E> {
         }
     }
 
-    /// Frees about `budget` entries; returns whether all is free. After the first call the table is good for nothing
-    /// but this and dropping it: lookups miss what is still there.
+    /// Frees about `budget` entries; returns whether all is free. After the first call the table is
+    /// good for nothing but this and dropping it: lookups miss what is still there.
     pub fn drop_some(&mut self, budget: usize) -> bool {
         /// What freeing a segment of buckets costs, measured in entries.
-        const SEGMENT_COST: usize = 200;
+        const SEGMENT_COST: usize = 500;
         let mut spent = 0;
         while spent < budget && !self.buckets.is_empty() {
             self.buckets.drop_segment();
@@ -264,8 +268,8 @@ impl<E: Keyed> Dict<E> {
         }
     }
 
-    /// One bucket less, if there are twice as many as growing would have made: which is fast enough to keep up with
-    /// removals, and far enough from where growth begins.
+    /// One bucket less, if there are twice as many as growing would have made: which is fast enough
+    /// to keep up with removals, and far enough from where growth begins.
     fn shrink(&mut self) {
         let buckets = self.buckets.len();
         if buckets > 1
@@ -292,7 +296,8 @@ struct Span {
 const NIL: Id = Id::MAX;
 const PAGE_LEN: usize = 7;
 
-/// Hashes and places: a page of up to seven, and further pages if that is not enough. All pages but the last are full.
+/// Hashes and places: a page of up to seven, and further pages if that is not enough. All pages but
+/// the last are full.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 struct Bucket {

@@ -1,8 +1,9 @@
 //! The hash type: fields with a value each.
 //!
-//! Compact, it is `field, value, field, value, ...` in the order of their first setting. Large, it is a [`Dict`] whose
-//! entries hold field and value in one string of bytes: a pair of up to 21 bytes needs no allocation, and any other
-//! needs one. That is some 39 bytes per pair, and the allocation of larger ones.
+//! Compact, it is `field, value, field, value, ...` in the order of their first setting. Large, it
+//! is a [`Dict`] whose entries hold field and value in one string of bytes: a pair of up to 21
+//! bytes needs no allocation, and any other needs one. That is some 39 bytes per pair, and the
+//! allocation of larger ones.
 
 use super::compact::{self, Compact, Entry};
 use super::dict::{Dict, Id, Keyed};
@@ -59,7 +60,8 @@ impl Hash {
         }
     }
 
-    /// Upgrades ahead of a command that names `fields` fields, if those are too many for the compact form.
+    /// Upgrades ahead of a command that names `fields` fields, if those are too many for the
+    /// compact form.
     pub fn expect(&mut self, fields: usize, settings: &Settings) {
         if let Repr::Compact(pairs) = &self.repr
             && fields > settings.hash_max_listpack_entries
@@ -138,8 +140,9 @@ impl Hash {
         })
     }
 
-    /// Visits about `count` fields from `cursor` on, and returns where to go on: 0 starts, and 0 says that it is done. A
-    /// compact hash is visited whole. See [`Dict::scan`] for what it guarantees.
+    /// Visits about `count` fields from `cursor` on, and returns where to go on: 0 starts, and 0
+    /// says that it is done. A compact hash is visited whole. See [`Dict::scan`] for what it
+    /// guarantees.
     pub fn scan(
         &self,
         cursor: u64,
@@ -158,7 +161,8 @@ impl Hash {
         }
     }
 
-    /// Visits `count` different fields (all, if there are not that many), every choice equally likely.
+    /// Visits `count` different fields (all, if there are not that many), every choice equally
+    /// likely.
     pub fn random_distinct(
         &self,
         count: usize,
@@ -202,8 +206,8 @@ impl Hash {
         }
     }
 
-    /// Frees about `budget` fields; returns whether all is free. After the first call the hash is good for nothing but
-    /// this and dropping it.
+    /// Frees about `budget` fields; returns whether all is free. After the first call the hash is
+    /// good for nothing but this and dropping it.
     pub fn drop_some(&mut self, budget: usize) -> bool {
         match &mut self.repr {
             Repr::Compact(pairs) => {
@@ -242,8 +246,8 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-/// Field and value of the large form: `| field length | field | value |`, the length in one byte, or, from 255 on, in
-/// nine, of which the first is 255.
+/// Field and value of the large form: `| field length | field | value |`, the length in one byte,
+/// or, from 255 on, in nine, of which the first is 255.
 #[derive(Clone, Debug)]
 struct Pair(SmallBytes);
 

@@ -1,4 +1,5 @@
-//! A sorted array of integers, as wide as the widest of them needs: the first form of a set of integers.
+//! A sorted array of integers, as wide as the widest of them needs: the first form of a set of
+//! integers.
 
 use super::compact::Entry;
 

@@ -1,8 +1,8 @@
 //! The list type: elements in the order they were put, with cheap pushes and pops at both ends.
 //!
-//! Small, it is one compact blob. Large, it is a deque of them, each of bounded size (a quicklist in spirit): an index
-//! is found by skipping whole nodes from the nearer end, and a change in the middle moves a node's bytes at most. An
-//! element larger than a node may be has a node of its own.
+//! Small, it is one compact blob. Large, it is a deque of them, each of bounded size (a quicklist
+//! in spirit): an index is found by skipping whole nodes from the nearer end, and a change in the
+//! middle moves a node's bytes at most. An element larger than a node may be has a node of its own.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -76,10 +76,12 @@ impl List {
         }
     }
 
-    /// Upgrades ahead of a command that will add `count` elements of `bytes` bytes in all, if those and what is there are
-    /// too much for one node. Each single change looks for itself; this spares a large one the way through small.
+    /// Upgrades ahead of a command that will add `count` elements of `bytes` bytes in all, if those
+    /// and what is there are too much for one node. Each single change looks for itself; this
+    /// spares a large one the way through small.
     pub fn expect(&mut self, count: usize, bytes: usize, settings: &Settings) {
-        /// What an empty listpack takes: with it, lists convert at the length at which they do in Redis.
+        /// What an empty listpack takes: with it, lists convert at the length at which they do in
+        /// Redis.
         const LISTPACK_BYTES: usize = 7;
         if let Nodes::One(node) = &mut self.nodes {
             let bytes = LISTPACK_BYTES + node.encoded_bytes() + bytes;
@@ -175,7 +177,8 @@ impl List {
         true
     }
 
-    /// Removes up to `limit` elements that equal `value`, those nearest to `from`; returns how many. O(n).
+    /// Removes up to `limit` elements that equal `value`, those nearest to `from`; returns how
+    /// many. O(n).
     pub fn remove_value(
         &mut self,
         value: &[u8],
@@ -290,7 +293,8 @@ impl List {
         }
     }
 
-    /// The indexes of the elements that equal `value`, from an end on, looking at `compared_max` elements at most.
+    /// The indexes of the elements that equal `value`, from an end on, looking at `compared_max`
+    /// elements at most.
     pub fn positions<'a>(
         &'a self,
         value: &'a [u8],
@@ -305,7 +309,8 @@ impl List {
         })
     }
 
-    /// Frees nodes from the end, with about `budget` elements; returns whether all is free. What is left is a list still.
+    /// Frees nodes from the end, with about `budget` elements; returns whether all is free. What is
+    /// left is a list still.
     pub fn drop_some(&mut self, budget: usize) -> bool {
         let goal = self.len.saturating_sub(budget);
         match &mut self.nodes {
@@ -376,7 +381,8 @@ impl List {
         Some(Place { node, within })
     }
 
-    /// Where to put an element before the one with this index: at a border of nodes, the end of the left one.
+    /// Where to put an element before the one with this index: at a border of nodes, the end of the
+    /// left one.
     fn locate_before(&self, index: usize) -> Option<Place> {
         match index.checked_sub(1) {
             Some(before) => self.locate(before).map(|Place { node, within }| Place {
@@ -415,8 +421,8 @@ impl List {
         result
     }
 
-    /// Joins a node with the one before it if both are small. Only up to half of the limit: the next insertion shall not
-    /// split them again.
+    /// Joins a node with the one before it if both are small. Only up to half of the limit: the
+    /// next insertion shall not split them again.
     fn join(&mut self, node: usize, limit: NodeLimit) {
         let Nodes::Many(nodes) = &mut self.nodes else {
             return;

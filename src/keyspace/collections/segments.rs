@@ -1,6 +1,6 @@
-//! An array in segments: a `Vec` that never moves more than one segment to grow. A table of ten million slots in
-//! one `Vec` would stall for as long as copying hundreds of megabytes takes; here the worst push copies the list of
-//! segments, which is a thousandth of that.
+//! An array in segments: a `Vec` that never moves more than one segment to grow. A table of ten
+//! million slots in one `Vec` would stall for as long as copying hundreds of megabytes takes; here
+//! the worst push copies the list of segments, which is a thousandth of that.
 
 use std::iter::Flatten;
 use std::ops::{Index, IndexMut};
@@ -112,8 +112,8 @@ impl<T> Segments<T> {
         }
     }
 
-    /// Frees an empty last segment once the one before it has room to spare, so that a push and a pop at the border
-    /// do not allocate and free each time.
+    /// Frees an empty last segment once the one before it has room to spare, so that a push and a
+    /// pop at the border do not allocate and free each time.
     fn shrink(&mut self) {
         match self.segments.as_mut_slice() {
             [only] if only.capacity() > 16 && self.len < only.capacity() / 4 => {
@@ -128,7 +128,8 @@ impl<T> Segments<T> {
     }
 }
 
-/// With the same capacities: a derived clone would have none to spare, and grow its last segment by moving it.
+/// With the same capacities: a derived clone would have none to spare, and grow its last segment by
+/// moving it.
 impl<T: Clone> Clone for Segments<T> {
     fn clone(&self) -> Segments<T> {
         let copy = |segment: &Vec<T>| {

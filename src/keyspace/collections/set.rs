@@ -1,6 +1,8 @@
-//! The set type: a sorted array while it is a few integers, a compact sequence while it is small, a hash table then.
+//! The set type: a sorted array while it is a few integers, a compact sequence while it is small, a
+//! hash table then.
 //!
-//! The large form takes some 39 bytes per member of up to 22 bytes, and the allocation of longer ones.
+//! The large form takes some 39 bytes per member of up to 22 bytes, and the allocation of longer
+//! ones.
 
 use super::compact::{self, Compact, Entry};
 use super::dict::{Dict, Id, Keyed};
@@ -36,7 +38,8 @@ impl Keyed for SmallBytes {
 }
 
 impl Set {
-    /// An empty set in the form that suits a command which will add `members` members, of which this is the first.
+    /// An empty set in the form that suits a command which will add `members` members, of which
+    /// this is the first.
     pub fn for_members(first: &[u8], members: usize, settings: &Settings) -> Set {
         let repr = if members <= settings.set_max_intset_entries && parse_i64(first).is_some() {
             Repr::Ints(IntSet::new())
@@ -48,7 +51,8 @@ impl Set {
         Set { repr }
     }
 
-    /// Upgrades ahead of a command that names `members` members, if those are too many for the form it has.
+    /// Upgrades ahead of a command that names `members` members, if those are too many for the form
+    /// it has.
     pub fn expect(&mut self, members: usize, settings: &Settings) {
         let limit = match &self.repr {
             Repr::Ints(_) => settings.set_max_intset_entries,
@@ -106,8 +110,8 @@ impl Set {
         }
     }
 
-    /// As [`contains`](Self::contains), for a member of another collection: integers are neither printed nor parsed
-    /// where both sides have them as such.
+    /// As [`contains`](Self::contains), for a member of another collection: integers are neither
+    /// printed nor parsed where both sides have them as such.
     pub fn contains_entry(&self, member: Entry<'_>) -> bool {
         match (&self.repr, member) {
             (_, Entry::Bytes(bytes)) => self.contains(bytes),
@@ -174,7 +178,8 @@ impl Set {
         }
     }
 
-    /// All members: ascending in an intset, in the order in which they came in a listpack, else in none.
+    /// All members: ascending in an intset, in the order in which they came in a listpack, else in
+    /// none.
     pub fn iter(&self) -> Iter<'_> {
         Iter(match &self.repr {
             Repr::Ints(ints) => IterRepr::Ints(ints.iter()),
@@ -183,8 +188,9 @@ impl Set {
         })
     }
 
-    /// Visits about `count` members from `cursor` on, and returns where to go on: 0 starts, and 0 says that it is done.
-    /// Only the large form is visited in parts. See [`Dict::scan`] for what it guarantees.
+    /// Visits about `count` members from `cursor` on, and returns where to go on: 0 starts, and 0
+    /// says that it is done. Only the large form is visited in parts. See [`Dict::scan`] for what
+    /// it guarantees.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(Entry<'_>)) -> u64 {
         match &self.repr {
             Repr::Table(dict) => dict.scan(cursor, count, |member| {
@@ -202,7 +208,8 @@ impl Set {
         self.any(rng.index(self.len()))
     }
 
-    /// Visits `count` different members (all, if there are not that many), every choice equally likely.
+    /// Visits `count` different members (all, if there are not that many), every choice equally
+    /// likely.
     pub fn random_distinct(&self, count: usize, rng: &mut Rng, mut visit: impl FnMut(Entry<'_>)) {
         rng.distinct_below(self.len(), count, |index| {
             self.any(index).into_iter().for_each(&mut visit);
@@ -239,8 +246,8 @@ impl Set {
         Some(result)
     }
 
-    /// Frees about `budget` members; returns whether all is free. After the first call the set is good for nothing but
-    /// this and dropping it.
+    /// Frees about `budget` members; returns whether all is free. After the first call the set is
+    /// good for nothing but this and dropping it.
     pub fn drop_some(&mut self, budget: usize) -> bool {
         match &mut self.repr {
             Repr::Ints(ints) => *ints = IntSet::new(),

@@ -1,9 +1,10 @@
-//! What the collections of one keyspace share: when a compact one upgrades, and the key its table is hashed with.
+//! What the collections of one keyspace share: when a compact one upgrades, and the key its table
+//! is hashed with.
 
 use super::hasher::KeyedState;
 
-/// The limits under which a collection stays compact, under Redis's names, and the hash key. A change takes
-/// effect at the next write to a collection; nothing is converted at once.
+/// The limits under which a collection stays compact, under Redis's names, and the hash key. A
+/// change takes effect at the next write to a collection; nothing is converted at once.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The key of every table that is made under these settings.
@@ -58,7 +59,8 @@ impl Settings {
     }
 }
 
-/// The most that one node of a list holds; a single element may be larger and then has a node of its own.
+/// The most that one node of a list holds; a single element may be larger and then has a node of
+/// its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeLimit {
     /// Encoded bytes.

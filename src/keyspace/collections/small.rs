@@ -1,12 +1,13 @@
-//! Owned bytes that live in place while they are short. Most fields and members are: a table of them then needs
-//! no allocation per entry, and a comparison touches no second cache line.
+//! Owned bytes that live in place while they are short. Most fields and members are: a table of
+//! them then needs no allocation per entry, and a comparison touches no second cache line.
 
 use std::fmt;
 
 /// The longest bytes that need no allocation.
 pub const INLINE_BYTES_MAX: usize = 22;
 
-/// An immutable-length byte string of 24 bytes, of which up to 22 are content; longer ones are on the heap.
+/// An immutable-length byte string of 24 bytes, of which up to 22 are content; longer ones are on
+/// the heap.
 #[derive(Clone)]
 pub struct SmallBytes(Repr);
 
@@ -76,8 +77,8 @@ impl fmt::Debug for SmallBytes {
     }
 }
 
-/// About what an allocator sets aside for `len` bytes: the next multiple of 16, as the size classes of the common
-/// allocators have it for small sizes.
+/// About what an allocator sets aside for `len` bytes: the next multiple of 16, as the size classes
+/// of the common allocators have it for small sizes.
 pub fn allocation_bytes(len: usize) -> usize {
     len.next_multiple_of(16)
 }

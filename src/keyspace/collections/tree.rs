@@ -1,10 +1,11 @@
-//! A sequence with an order-statistics tree behind it: the element at a rank, insertion and removal at a rank, and the
-//! rank where a condition stops to hold, each in O(log n). It does not compare its elements; whoever keeps it sorted
-//! asks [`partition_point`](CountedTree::partition_point) with a condition of its own. So one tree serves ranges by
-//! rank, by score and by member alike.
+//! A sequence with an order-statistics tree behind it: the element at a rank, insertion and removal
+//! at a rank, and the rank where a condition stops to hold, each in O(log n). It does not compare
+//! its elements; whoever keeps it sorted asks [`partition_point`](CountedTree::partition_point)
+//! with a condition of its own. So one tree serves ranges by rank, by score and by member alike.
 //!
-//! It is a B+ tree. Wide leaves keep a search within a few cache lines and a walk within one array; an inner node has,
-//! for each child, the child's first element (to search by) and the number of elements below it (to count by).
+//! It is a B+ tree. Wide leaves keep a search within a few cache lines and a walk within one array;
+//! an inner node has, for each child, the child's first element (to search by) and the number of
+//! elements below it (to count by).
 
 use std::ops::Range;
 
@@ -12,7 +13,8 @@ use std::ops::Range;
 const LEAF_MAX: usize = 64;
 /// Children of an inner node.
 const INNER_MAX: usize = 48;
-/// A node is filled up from a neighbour, or joined with it, when it has fewer than 1 / `SPARSE` of the most.
+/// A node is filled up from a neighbour, or joined with it, when it has fewer than 1 / `SPARSE` of
+/// the most.
 const SPARSE: usize = 4;
 
 /// The sequence.
@@ -81,15 +83,16 @@ impl<T: Copy> CountedTree<T> {
         })
     }
 
-    /// The number of elements for which `before` holds. It must hold for the first ones and no others, as for
-    /// [`slice::partition_point`].
+    /// The number of elements for which `before` holds. It must hold for the first ones and no
+    /// others, as for [`slice::partition_point`].
     pub fn partition_point(&self, mut before: impl FnMut(&T) -> bool) -> usize {
         let (mut node, mut rank) = (&self.root, 0);
         loop {
             match node {
                 Node::Leaf(items) => return rank + border(items, before),
                 Node::Inner(inner) => {
-                    // The last child whose first element is before: the border is in it or right behind it.
+                    // The last child whose first element is before: the border is in it or right
+                    // behind it.
                     let child = border(&inner.firsts, &mut before).saturating_sub(1);
                     rank += sum(&inner.counts[..child]);
                     node = &inner.children[child];
@@ -274,8 +277,9 @@ impl<T: Copy> Node<T> {
         }
     }
 
-    /// Inserts, and returns the right half of the node if it had to be split. Where the whole tree `appends`, what is
-    /// there stays in the left half: a tree that is filled in order has full nodes.
+    /// Inserts, and returns the right half of the node if it had to be split. Where the whole tree
+    /// `appends`, what is there stays in the left half: a tree that is filled in order has full
+    /// nodes.
     fn insert(
         &mut self,
         rank: usize,
@@ -475,7 +479,8 @@ impl<T: Copy> Inner<T> {
         item
     }
 
-    /// Joins the child at `left` and its right neighbour, or shares their content evenly if it is too much for one.
+    /// Joins the child at `left` and its right neighbour, or shares their content evenly if it is
+    /// too much for one.
     fn relieve(&mut self, left: usize, census: &mut Census) {
         let right = self.remove_child(left + 1);
         let rest = match (&mut self.children[left], right) {
@@ -491,7 +496,8 @@ impl<T: Copy> Inner<T> {
         }
     }
 
-    /// What [`relieve`](Self::relieve) does to two inner nodes; returns the right one if it is still needed.
+    /// What [`relieve`](Self::relieve) does to two inner nodes; returns the right one if it is
+    /// still needed.
     fn share(&mut self, mut right: Box<Inner<T>>, census: &mut Census) -> Option<Box<Inner<T>>> {
         let total = self.children.len() + right.children.len();
         if total <= INNER_MAX {
@@ -555,8 +561,9 @@ impl<T: Copy> Clone for Node<T> {
     }
 }
 
-/// As [`slice::partition_point`], but looking at every eighth element first. The processor runs ahead of the loop, so
-/// these loads do not wait for each other as those of a binary search do: a third less for a leaf out of the cache.
+/// As [`slice::partition_point`], but looking at every eighth element first. The processor runs
+/// ahead of the loop, so these loads do not wait for each other as those of a binary search do: a
+/// third less for a leaf out of the cache.
 fn border<T>(items: &[T], mut before: impl FnMut(&T) -> bool) -> usize {
     const STEP: usize = 8;
     let mut start = 0;

@@ -110,6 +110,7 @@ pub fn client_no_evict(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 /// `CLIENT NO-TOUCH ON | OFF`
 pub fn client_no_touch(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     cx.client.extras_mut().no_touch = switch(args)?;
+    cx.client.settle();
     cx.reply().ok();
     Ok(())
 }

@@ -89,6 +89,10 @@ const PARAMETERS: &[Parameter] = &[
         .keyspace
         .settings
         .hash_max_listpack_value),
+    number!("latency-monitor-threshold", 0..=i64::MAX, |cx| cx
+        .hub
+        .latency
+        .threshold_ms),
     number!("list-max-listpack-size", -5..=2_147_483_647, |cx| cx
         .keyspace
         .settings
@@ -128,6 +132,14 @@ const PARAMETERS: &[Parameter] = &[
         .keyspace
         .settings
         .set_max_listpack_value),
+    number!("slowlog-log-slower-than", -1..=i64::MAX, |cx| cx
+        .hub
+        .slowlog
+        .threshold_us),
+    number!("slowlog-max-len", 0..=i64::MAX, |cx| cx
+        .hub
+        .slowlog
+        .entries_max),
     number!("timeout", 0..=i64::MAX, |cx| cx.hub.limits.idle_timeout_s),
     number!("zset-max-listpack-entries", 0..=i64::MAX, |cx| cx
         .keyspace

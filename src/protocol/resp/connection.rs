@@ -430,7 +430,7 @@ fn describe(client: &Client, buffers: Buffers, hub: &Hub) -> String {
     )
 }
 
-fn address_of(client: &Client) -> String {
+pub(super) fn address_of(client: &Client) -> String {
     match client.peer {
         Peer::Tcp(address) => address.to_string(),
         Peer::Unix => "unix:0".to_owned(),

@@ -259,7 +259,7 @@ mod tests {
         };
         let count = table.commands.iter().filter(far).count();
         assert!(
-            count * 10 < table.commands.len(),
+            count * 5 < table.commands.len(),
             "{count} names are more than one place away"
         );
     }

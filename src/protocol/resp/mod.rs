@@ -19,6 +19,7 @@ mod clients;
 pub mod command;
 mod configuration;
 mod connection;
+mod diagnostics;
 mod docs;
 mod error;
 mod generic;
@@ -345,8 +346,12 @@ fn resolve(
 #[inline]
 pub(crate) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
     cx.client.last_command = Some(command);
+    let started_us = diagnostics::start(command, cx);
     if let Err(error) = (command.handler)(cx, args) {
         cx.refuse(&error);
+    }
+    if let Some(started_us) = started_us {
+        diagnostics::finish(command, args, started_us, cx);
     }
 }
 

@@ -12,6 +12,11 @@ use crate::protocol::Cx;
 pub use super::configuration::{
     config_get, config_help, config_resetstat, config_rewrite, config_set,
 };
+pub use super::diagnostics::{
+    debug, latency_doctor, latency_help, latency_histogram, latency_history, latency_latest,
+    latency_reset, memory_doctor, memory_help, memory_malloc_stats, memory_purge, memory_stats,
+    memory_usage, slowlog_get, slowlog_help, slowlog_len, slowlog_reset,
+};
 
 type Done = Result<(), CommandError>;
 

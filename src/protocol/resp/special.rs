@@ -80,7 +80,10 @@ pub(super) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
     if !cx.hub.monitors.is_empty() && !command.has(flag::SKIP_MONITOR | flag::ADMIN) {
         show_to_monitors(args, cx);
     }
+    cx.keyspace.reads_count_as_use =
+        command.name == "touch" || cx.client.extras().is_none_or(|extras| !extras.no_touch);
     super::run(command, args, cx);
+    cx.keyspace.reads_count_as_use = true;
     remember_reads(command, args, cx);
 }
 

@@ -1,6 +1,7 @@
 //! The rows of the server commands: what each is, and which function runs it.
 
-use crate::protocol::resp::command::{Command, Group, category, flag};
+use crate::protocol::resp::command::access::RO;
+use crate::protocol::resp::command::{Command, Group, KeySpec, category, flag};
 use crate::protocol::resp::server;
 
 /// The server commands.
@@ -41,6 +42,17 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1)",
         summary: "Return the number of keys in the selected database",
         handler: server::dbsize,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "debug",
+        arity: -2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::SYSTEM,
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "Depends on subcommand.",
+        summary: "A container for debugging commands",
+        handler: server::debug,
         ..Command::EMPTY
     },
     Command {
@@ -116,6 +128,17 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "latency",
+        arity: -2,
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "Depends on subcommand.",
+        summary: "A container for latency diagnostics commands",
+        subcommands: LATENCY,
+        handler: crate::protocol::resp::container,
+        ..Command::EMPTY
+    },
+    Command {
         name: "lolwut",
         arity: -1,
         flags: flag::READONLY | flag::FAST,
@@ -127,6 +150,17 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "memory",
+        arity: -2,
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "Depends on subcommand.",
+        summary: "A container for memory diagnostics commands",
+        subcommands: MEMORY,
+        handler: crate::protocol::resp::container,
+        ..Command::EMPTY
+    },
+    Command {
         name: "monitor",
         arity: 1,
         flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
@@ -134,6 +168,17 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Server,
         summary: "Listen for all requests received by the server in real time",
         handler: server::monitor,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "slowlog",
+        arity: -2,
+        since: "2.2.12",
+        group: Group::Server,
+        complexity: "Depends on subcommand.",
+        summary: "A container for slow log commands",
+        subcommands: SLOWLOG,
+        handler: crate::protocol::resp::container,
         ..Command::EMPTY
     },
     Command {
@@ -318,6 +363,246 @@ const CONFIG: &[Command] = &[
         )],
         arguments: "parameter_value{parameter value}...",
         handler: server::config_set,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `LATENCY`.
+const LATENCY: &[Command] = &[
+    Command {
+        name: "latency|doctor",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_nodes",
+            "response_policy:special",
+        ],
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Return a human readable latency analysis report.",
+        handler: server::latency_doctor,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "latency|help",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Show helpful text about the different subcommands.",
+        handler: server::latency_help,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "latency|histogram",
+        arity: -2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_nodes",
+            "response_policy:special",
+        ],
+        since: "7.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of commands with latency information \
+            being retrieved.",
+        summary: "Return the cumulative distribution of latencies of a subset of \
+            commands or all.",
+        arguments: "[command...]",
+        handler: server::latency_histogram,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "latency|history",
+        arity: 3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_nodes",
+            "response_policy:special",
+        ],
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Return timestamp-latency samples for the event.",
+        arguments: "event",
+        handler: server::latency_history,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "latency|latest",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_nodes",
+            "response_policy:special",
+        ],
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Return the latest latency samples for all events.",
+        handler: server::latency_latest,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "latency|reset",
+        arity: -2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        since: "2.8.13",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Reset latency data for one or more events.",
+        arguments: "[event...]",
+        handler: server::latency_reset,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `MEMORY`.
+const MEMORY: &[Command] = &[
+    Command {
+        name: "memory|doctor",
+        arity: 2,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Outputs memory problems report",
+        handler: server::memory_doctor,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "memory|help",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Show helpful text about the different subcommands",
+        handler: server::memory_help,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "memory|malloc-stats",
+        arity: 2,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "Depends on how much memory is allocated, could be slow",
+        summary: "Show allocator internal stats",
+        handler: server::memory_malloc_stats,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "memory|purge",
+        arity: 2,
+        tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "Depends on how much memory is allocated, could be slow",
+        summary: "Ask the allocator to release memory",
+        handler: server::memory_purge,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "memory|stats",
+        arity: 2,
+        tips: &[
+            "nondeterministic_output",
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Show memory usage details",
+        handler: server::memory_stats,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "memory|usage",
+        arity: -3,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(2, RO)],
+        since: "4.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of samples.",
+        summary: "Estimate the memory usage of a key",
+        arguments: "key@0 [SAMPLES=count:integer]",
+        handler: server::memory_usage,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `SLOWLOG`.
+const SLOWLOG: &[Command] = &[
+    Command {
+        name: "slowlog|get",
+        arity: -2,
+        flags: flag::ADMIN | flag::LOADING | flag::STALE,
+        tips: &["request_policy:all_nodes", "nondeterministic_output"],
+        since: "2.2.12",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of entries returned",
+        summary: "Get the slow log's entries",
+        history: &[(
+            "4.0.0",
+            "Added client IP address, port and name to the reply.",
+        )],
+        arguments: "[count:integer]",
+        handler: server::slowlog_get,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "slowlog|help",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        since: "6.2.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Show helpful text about the different subcommands",
+        handler: server::slowlog_help,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "slowlog|len",
+        arity: 2,
+        flags: flag::ADMIN | flag::LOADING | flag::STALE,
+        tips: &[
+            "request_policy:all_nodes",
+            "response_policy:agg_sum",
+            "nondeterministic_output",
+        ],
+        since: "2.2.12",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Get the slow log's length",
+        handler: server::slowlog_len,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "slowlog|reset",
+        arity: 2,
+        flags: flag::ADMIN | flag::LOADING | flag::STALE,
+        tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        since: "2.2.12",
+        group: Group::Server,
+        complexity: "O(N) where N is the number of entries in the slowlog",
+        summary: "Clear all entries from the slow log",
+        handler: server::slowlog_reset,
         ..Command::EMPTY
     },
 ];
