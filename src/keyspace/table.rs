@@ -317,13 +317,11 @@ impl Table {
 
     /// Removes the record, and returns its value if it was a boxed one. At most one pair of segments is merged.
     pub fn remove(&mut self, at: Position) -> Option<Value> {
-        let value = self
-            .segment_mut(at.segment as usize)
-            .remove(at.slot as usize);
+        let segment = self.segment_mut(at.segment as usize);
+        let value = segment.remove(at.slot as usize);
+        segment.shrink_if_sparse();
         self.len -= 1;
-        if self.segments > 1 && self.len < self.segments * MERGE_BELOW {
-            self.merge_last();
-        }
+        self.merge_if_sparse();
         value
     }
 
@@ -392,8 +390,9 @@ impl Table {
         if self.len == 0 {
             return None;
         }
-        // Rejection keeps it uniform: every (segment, place) pair is as likely, and most places hold a record.
-        let widest = SPLIT_ABOVE as u64 * 3;
+        // Rejection keeps it uniform: every (segment, place) pair is as likely, and a quarter of them hold a record.
+        // The segments that wait for their split have up to twice the average, and half as many slots again.
+        let widest = SPLIT_ABOVE as u64 * 4;
         loop {
             let segment = random(self.segments as u64) as usize;
             let slots = &self.segment(segment).slots;
@@ -435,7 +434,8 @@ impl Table {
         self.segment_mut(index).next_expiry_ms = next;
     }
 
-    /// Removes the records of one segment for which `keep` is false, giving their boxed values to `dropped`.
+    /// Removes the records of one segment for which `keep` is false, giving their boxed values to `dropped`; each is
+    /// asked about once. The last segments may be merged into others of lower numbers then, as by [`Table::remove`].
     pub fn retain_segment(
         &mut self,
         index: usize,
@@ -456,7 +456,9 @@ impl Table {
                 slot += 1;
             }
         }
+        segment.shrink_if_sparse();
         self.len -= removed;
+        self.merge_if_sparse();
     }
 
     /// Frees one segment's worth of memory of a table that is no longer used; its boxed values go to `dropped`.
@@ -537,6 +539,13 @@ impl Table {
         if self.split == 1 << self.level {
             self.level += 1;
             self.split = 0;
+        }
+    }
+
+    /// Merges as many pairs of segments as are too many: at most one for each 56 records that were removed.
+    fn merge_if_sparse(&mut self) {
+        while self.segments > 1 && self.len < self.segments * MERGE_BELOW {
+            self.merge_last();
         }
     }
 
@@ -932,6 +941,7 @@ impl Segment {
         self.slots[end - 1] = 0;
     }
 
+    /// Removes a record; the caller sees to it that the segment shrinks, which moves the others.
     fn remove(&mut self, slot: usize) -> Option<Value> {
         let header = self.header(self.offset(slot));
         let value = self.free_value(&header);
@@ -941,7 +951,6 @@ impl Segment {
         self.dead_bytes += header.record_bytes() as u32;
         self.remove_slot(slot);
         self.len -= 1;
-        self.shrink_if_sparse();
         value
     }
 

@@ -272,6 +272,7 @@ impl<'a> Generator<'a> {
                 _ => self.rng.pick(DOUBLES).to_string(),
             },
             (_, Kind::Pattern) => self.rng.pick(PATTERNS).to_string(),
+            ("username", _) => "default".to_owned(),
             ("cursor", _) => "0".to_owned(),
             ("path", _) => self.rng.pick(&["$", ".", "$", "$.a"]).to_string(),
             ("command-name", _) => self
@@ -317,8 +318,9 @@ impl<'a> Generator<'a> {
                 request.remove(any);
             }
             3 if count > 0 => {
-                let again = request[any].clone();
-                request.push(again);
+                // An option again, with or without its value.
+                let end = (any + 1 + self.rng.below(2)).min(request.len());
+                request.extend_from_within(any..end);
             }
             4 if count > 1 => {
                 let last = request.len() - 1;

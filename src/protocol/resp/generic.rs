@@ -87,9 +87,18 @@ fn rename_key(cx: &mut Cx<'_>, args: Args<'_>, if_missing: bool) -> Result<bool,
 pub(super) fn database(cx: &Cx<'_>, args: Args<'_>, at: usize) -> Result<Db, CommandError> {
     let number = args.integer(at)?;
     // Redis reads it as a C int.
-    if i32::try_from(number).is_err() {
-        return Err(CommandError::NotInteger);
-    }
+    let number = i32::try_from(number).map_err(|_| {
+        CommandError::err(format_args!(
+            "value is out of range, value must between {} and {}",
+            i32::MIN,
+            i32::MAX
+        ))
+    })?;
+    existing_database(cx, number)
+}
+
+/// The database of this number, if it exists.
+pub(super) fn existing_database(cx: &Cx<'_>, number: i32) -> Result<Db, CommandError> {
     match Db::try_from(number) {
         Ok(db) if db < cx.keyspace.databases() => Ok(db),
         _ => Err(DB_OUT_OF_RANGE),

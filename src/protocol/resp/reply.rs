@@ -31,7 +31,7 @@ impl Reply<'_> {
     pub fn error(&mut self, text: &str) {
         let out = self.out.tail();
         out.push(b'-');
-        out.extend(text.bytes().map(|byte| {
+        out.extend(text.trim_end_matches(['\r', '\n']).bytes().map(|byte| {
             if matches!(byte, b'\r' | b'\n') {
                 b' '
             } else {

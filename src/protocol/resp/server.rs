@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::generic::database;
+use super::generic::existing_database;
 use super::{Args, CommandError, docs};
 use crate::client::Client;
 use crate::config::Scheme;
@@ -89,26 +89,18 @@ pub fn lolwut(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
 }
 
 pub fn swapdb(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
-    let bad = |text| {
-        move |error| {
-            if error == CommandError::NotInteger {
-                CommandError::text(text)
-            } else {
-                error
-            }
-        }
-    };
     // Both must be numbers before either has to be in range.
-    let first = database(cx, args, 1).map_err(bad("ERR invalid first DB index"));
-    let second = database(cx, args, 2).map_err(bad("ERR invalid second DB index"));
-    let is_number = |error: &CommandError| error.to_string().contains("out of range");
-    let (first, second) = match (first, second) {
-        (Ok(first), Ok(second)) => (first, second),
-        (Err(first), Err(second)) if is_number(&first) && !is_number(&second) => {
-            return Err(second);
-        }
-        (Err(error), _) | (_, Err(error)) => return Err(error),
+    let number = |at, text| {
+        let number = args.integer(at).ok();
+        let number = number.and_then(|number| i32::try_from(number).ok());
+        number.ok_or(CommandError::text(text))
     };
+    let first = number(1, "ERR invalid first DB index")?;
+    let second = number(2, "ERR invalid second DB index")?;
+    let (first, second) = (
+        existing_database(cx, first)?,
+        existing_database(cx, second)?,
+    );
     cx.keyspace.swap_databases(first, second);
     cx.reply().ok();
     Ok(())

@@ -27,18 +27,19 @@ pub fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let mut keep = false;
     let mut at = 3;
     while at < args.len() {
-        let conditional = options.condition != Condition::Always;
-        let expiring = keep || deadline.is_some();
-        if args.is(at, "nx") && !conditional {
+        // The same word twice is no contradiction in Redis, NX and XX or EX and PX is.
+        if args.is(at, "nx") && options.condition != Condition::IfExists {
             options.condition = Condition::IfMissing;
-        } else if args.is(at, "xx") && !conditional {
+        } else if args.is(at, "xx") && options.condition != Condition::IfMissing {
             options.condition = Condition::IfExists;
         } else if args.is(at, "get") {
             options.get = true;
         } else if args.is(at, "keepttl") && deadline.is_none() {
             keep = true;
-        } else if let Some(unit) =
-            TimeUnit::of(args, at).filter(|_| !expiring && at + 1 < args.len())
+        } else if let Some(unit) = TimeUnit::of(args, at)
+            && !keep
+            && deadline.is_none_or(|(other, _)| other == unit)
+            && at + 1 < args.len()
         {
             deadline = Some((unit, at + 1));
             at += 1;
@@ -47,7 +48,6 @@ pub fn set(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         }
         at += 1;
     }
-    // NX twice is no contradiction in Redis, NX and XX is.
     if let Some((unit, at)) = deadline {
         options.expiry = Expiry::At(unit.deadline_ms(cx, args, at, "set")?);
     } else if keep {
@@ -132,8 +132,10 @@ pub fn getex(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     while at < args.len() {
         if args.is(at, "persist") && deadline.is_none() {
             persist = true;
-        } else if let Some(unit) =
-            TimeUnit::of(args, at).filter(|_| !persist && deadline.is_none() && at + 1 < args.len())
+        } else if let Some(unit) = TimeUnit::of(args, at)
+            && !persist
+            && deadline.is_none_or(|(other, _)| other == unit)
+            && at + 1 < args.len()
         {
             deadline = Some((unit, at + 1));
             at += 1;

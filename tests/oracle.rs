@@ -1,0 +1,521 @@
+//! The differential test: random sequences of commands, the same to pentad and to a redis-server that runs beside it.
+//! Every reply is equal, byte for byte, and so is what the keys hold in the end.
+//!
+//! Requests are generated from the command table's own grammar for every command that both have, a test per family so
+//! that they run in parallel. What differs on purpose stands in `oracle/differences.txt`, with the reason. When
+//! something else differs, the sequence is shortened as far as it still does and printed for redis-cli.
+//!
+//! `PENTAD_ORACLE_SEQUENCES` is the number of sequences per family, `PENTAD_SEED` runs a single one, and with
+//! `PENTAD_REQUIRE_REDIS=1` it is an error when there is no redis-server.
+
+mod common;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::grammar::{Generator, Rule, rules};
+use common::redis::Redis;
+use common::resp::{Request, Value, encode_into, request, typed};
+use common::rng::{for_each_seed, number_from_env};
+use common::{Driven, Rng};
+use pentad::config::Scheme;
+use pentad::protocol::resp::command::Group;
+use pentad::protocol::resp::{FAMILIES, Table};
+use pentad::{Clock, SystemClock};
+
+/// Sequences per family, unless the environment says another number.
+const SEQUENCES: u64 = 400;
+/// Differences of one family that are told; the rest can wait until these are gone.
+const REPORTED_MAX: usize = 10;
+
+macro_rules! families {
+    ($($test:ident => $group:ident,)+) => {
+        $(#[test]
+        fn $test() {
+            compare_family(Group::$group);
+        })+
+
+        /// Does not compile when a group is not in the list.
+        const _: fn(Group) = |group| match group {
+            $(Group::$group => {})+
+        };
+    };
+}
+
+families! {
+    bitmaps => Bitmap,
+    cluster => Cluster,
+    connection => Connection,
+    generic => Generic,
+    geo => Geo,
+    hashes => Hash,
+    hyperloglogs => HyperLogLog,
+    json => Json,
+    lists => List,
+    pubsub => PubSub,
+    scripting => Scripting,
+    server => Server,
+    sets => Set,
+    sorted_sets => SortedSet,
+    streams => Stream,
+    strings => String,
+    timeseries => TimeSeries,
+    transactions => Transactions,
+}
+
+fn compare_family(group: Group) {
+    let Some(redis) = Redis::start() else { return };
+    let oracle = Oracle::new(redis);
+    let (family, others): (Vec<&Rule>, Vec<&Rule>) = oracle
+        .rules
+        .iter()
+        .partition(|rule| rule.command.group == group);
+    if family.is_empty() {
+        return eprintln!("{}: no command that both have", group.name());
+    }
+    let sequences = number_from_env("PENTAD_ORACLE_SEQUENCES").unwrap_or(SEQUENCES);
+    let mut found = BTreeMap::new();
+    for_each_seed(sequences, |seed| {
+        let mut rng = Rng::seeded(seed);
+        let resp3 = rng.chance(50);
+        let mut sequence = sequence(&mut rng, &family, &others);
+        sequence.retain(|request| !oracle.is_skipped(request) && !expires_too_soon(request));
+        if found.len() < REPORTED_MAX
+            && let Some(difference) = oracle.difference(&sequence, resp3)
+        {
+            let (sequence, difference) = oracle.shorten(sequence, resp3, difference);
+            let resp = if resp3 { 3 } else { 2 };
+            let typed: String = sequence
+                .iter()
+                .map(|request| typed(request) + "\n")
+                .collect();
+            let told = format!("seed {seed}, RESP{resp}\n{typed}=> {difference}\n");
+            found.entry(difference.kind()).or_insert(told);
+        }
+    });
+    let told: Vec<String> = found.into_values().collect();
+    assert!(
+        told.is_empty(),
+        "{} differences\n\n{}",
+        group.name(),
+        told.join("\n")
+    );
+}
+
+/// Some twenty requests, most of one family, on keys that all of them share.
+fn sequence(rng: &mut Rng, family: &[&Rule], others: &[&Rule]) -> Vec<Request> {
+    let now_s = SystemClock::default().now().unix_ms() / 1000;
+    let mut sequence = Vec::new();
+    for _ in 0..5 + rng.below(30) {
+        let of = if others.is_empty() || rng.chance(80) {
+            family
+        } else {
+            others
+        };
+        let rule = of[rng.below(of.len())];
+        if rng.chance(2) {
+            sequence.push(nonsense(rng, rule));
+        } else {
+            sequence.push(Generator::new(rng, now_s).request(rule));
+        }
+    }
+    // Whatever was begun is ended, so that the state can be read.
+    if sequence
+        .iter()
+        .any(|request| request[0].eq_ignore_ascii_case(b"multi"))
+    {
+        sequence.push(request(&["DISCARD"]));
+    }
+    sequence
+}
+
+/// Whether a request gives a key a few milliseconds to live: it would depend on luck who still sees it.
+fn expires_too_soon(request: &Request) -> bool {
+    let is_one_of = |word: &[u8], words: &[&str]| {
+        words
+            .iter()
+            .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+    };
+    let is_few = |word: &[u8]| {
+        let text = std::str::from_utf8(word).unwrap_or_default();
+        text.parse().is_ok_and(|ms: i64| (1..1000).contains(&ms))
+    };
+    let in_ms = is_one_of(&request[0], &["PSETEX", "PEXPIRE", "RESTORE"]);
+    let mut pairs = request.windows(2);
+    pairs.any(|pair| is_few(&pair[1]) && (in_ms || is_one_of(&pair[0], &["PX"])))
+}
+
+/// A request that names no command.
+fn nonsense(rng: &mut Rng, rule: &Rule) -> Request {
+    let (container, _) = rule.command.name.split_once('|').unwrap_or(("nosuch", ""));
+    let words: &[&str] = match rng.below(4) {
+        0 => &[],
+        1 => &["nosuch"],
+        2 => &["nosuch", "a", "b"],
+        _ => &["\r\n", "\0x"],
+    };
+    request(&[&[container], words].concat())
+}
+
+// ---- two servers ----------------------------------------------------------------------------------
+
+/// Both servers, and what may differ.
+struct Oracle {
+    redis: Redis,
+    table: Table,
+    allowed: Vec<Allowed>,
+    /// The commands that both have, without those that are not to be run.
+    rules: Vec<Rule>,
+}
+
+/// What is different.
+struct Difference {
+    /// The request, or what else was looked at, as text.
+    request: String,
+    ours: String,
+    theirs: String,
+}
+
+impl Difference {
+    fn new(request: String, ours: &[u8], theirs: &[u8]) -> Self {
+        Difference {
+            request,
+            ours: ours.escape_ascii().to_string(),
+            theirs: theirs.escape_ascii().to_string(),
+        }
+    }
+
+    /// What tells it from the others: the command's name, and how the replies begin.
+    fn kind(&self) -> [String; 3] {
+        let name = self.request.split(' ').next().unwrap_or_default();
+        let begin = |text: &str| text.chars().take(8).collect();
+        [name.to_owned(), begin(&self.ours), begin(&self.theirs)]
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Difference {
+            request,
+            ours,
+            theirs,
+        } = self;
+        write!(f, "{request}\nours   {ours}\ntheirs {theirs}")
+    }
+}
+
+impl Oracle {
+    fn new(redis: Redis) -> Self {
+        let listed = redis.connect().ask(&["COMMAND", "LIST"]);
+        let theirs: BTreeSet<&[u8]> = listed.items().iter().filter_map(Value::text).collect();
+        let allowed = read_differences();
+        let mut rules = rules();
+        rules.retain(|rule| {
+            let name = rule.command.name;
+            let is_skipped = allowed
+                .iter()
+                .any(|a| a.is_for(name) && a.kind == Kind::Skip);
+            theirs.contains(name.as_bytes()) && !is_skipped
+        });
+        Oracle {
+            redis,
+            table: Table::new(FAMILIES),
+            allowed,
+            rules,
+        }
+    }
+
+    /// Whether a request has a word with which its command is not to be run.
+    fn is_skipped(&self, request: &Request) -> bool {
+        self.allowed_for(request).any(|allowed| match allowed.kind {
+            Kind::SkipWith(word) => {
+                let mut words = request.iter().skip(1);
+                words.any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+            }
+            _ => false,
+        })
+    }
+
+    /// What the file says of a request's command.
+    fn allowed_for(&self, request: &Request) -> impl Iterator<Item = &Allowed> {
+        let words: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+        let command = self.table.find_request(&words);
+        let name = command.map_or("", |command| command.name);
+        self.allowed
+            .iter()
+            .filter(move |allowed| allowed.is_for(name))
+    }
+
+    /// Runs a sequence on both, from an empty keyspace on; what differs, if something does.
+    fn difference(&self, sequence: &[Request], resp3: bool) -> Option<Difference> {
+        let begin = [
+            request(&["FLUSHALL"]),
+            request(&["HELLO", if resp3 { "3" } else { "2" }]),
+        ];
+        let mut driven = Driven::new();
+        let (ours, theirs) = self.run(&mut driven, &[&begin[..], sequence].concat());
+        let ours = Value::read_all(&ours).split_off(begin.len());
+        let theirs = Value::read_all(&theirs).split_off(begin.len());
+        // With pushes and the like there is another number of replies: then only equal bytes will do.
+        let is_aligned = ours.len() == sequence.len() + 1;
+        for (index, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            let request = sequence.get(index).filter(|_| is_aligned);
+            if !self.is_allowed(request, ours, theirs) {
+                let request = request.map_or("(unclear which request)".to_owned(), |r| typed(r));
+                return Some(Difference::new(request, ours.1, theirs.1));
+            }
+        }
+        if ours.len() != theirs.len() {
+            let number = |replies: &[Seen<'_>]| (replies.len() - 1).to_string().into_bytes();
+            let what = "number of replies".to_owned();
+            return Some(Difference::new(what, &number(&ours), &number(&theirs)));
+        }
+        self.state_difference(&mut driven)
+    }
+
+    /// Compares what the keys hold, by reading every one.
+    fn state_difference(&self, driven: &mut Driven) -> Option<Difference> {
+        const DATABASES: [&str; 2] = ["0", "1"];
+        let listings: Vec<Request> = DATABASES
+            .iter()
+            .flat_map(|db| [request(&["SELECT", db]), request(&["KEYS", "*"])])
+            .collect();
+        let (mut ours, mut theirs) = (self.ask_ours(driven, &listings), self.ask_theirs(&listings));
+        ours.iter_mut().chain(&mut theirs).for_each(Value::sort);
+        if ours != theirs {
+            return Some(Difference {
+                request: "keys of databases 0 and 1 in the end".to_owned(),
+                ours: format!("{ours:?}"),
+                theirs: format!("{theirs:?}"),
+            });
+        }
+        let mut of_keys = Vec::new();
+        for (db, keys) in DATABASES.iter().zip(ours.chunks(2)) {
+            of_keys.push(request(&["SELECT", db]));
+            for key in keys[1].items().iter().filter_map(Value::text) {
+                for command in ["TYPE", "PTTL"] {
+                    of_keys.push(request(&[command.as_bytes(), key]));
+                }
+                of_keys.push(request(&[&b"OBJECT"[..], b"ENCODING", key]));
+            }
+        }
+        let types = self.ask_theirs(&of_keys);
+        let mut reads = Vec::new();
+        for (asked, kind) in of_keys.iter().zip(&types) {
+            let key = &asked[asked.len() - 1][..];
+            let read: &[&[u8]] = match (&asked[0][..], kind.text()) {
+                (b"TYPE", Some(b"string")) => &[b"GET", key],
+                (b"TYPE", Some(b"list")) => &[b"LRANGE", key, b"0", b"-1"],
+                (b"TYPE", Some(b"set")) => &[b"SMEMBERS", key],
+                (b"TYPE", Some(b"hash")) => &[b"HGETALL", key],
+                (b"TYPE", Some(b"zset")) => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
+                (b"TYPE", Some(b"stream")) => &[b"XRANGE", key, b"-", b"+"],
+                (b"TYPE", kind) => panic!("nobody knows how to read a {kind:?}"),
+                _ => &[],
+            };
+            reads.push(asked.clone());
+            if !read.is_empty() {
+                reads.push(request(read));
+            }
+        }
+        let (ours, theirs) = self.run(driven, &reads);
+        let (ours, theirs) = (Value::read_all(&ours), Value::read_all(&theirs));
+        assert_eq!(ours.len(), theirs.len(), "one reply to each read");
+        reads
+            .iter()
+            .zip(ours.iter().zip(&theirs))
+            .find_map(|(request, (ours, theirs))| {
+                let is_allowed = self.is_allowed(Some(request), ours, theirs);
+                (!is_allowed).then(|| {
+                    let request = format!("{} in the end", typed(request));
+                    Difference::new(request, ours.1, theirs.1)
+                })
+            })
+    }
+
+    /// Runs requests on a new connection of each, and gives what they answered, a last reply for the end included.
+    fn run(&self, driven: &mut Driven, requests: &[Request]) -> (Vec<u8>, Vec<u8>) {
+        const MARK: &[u8] = b"that is all";
+        let mut bytes = Vec::new();
+        for request in requests {
+            encode_into(&mut bytes, request);
+        }
+        encode_into(&mut bytes, &[b"PING", MARK]);
+        driven.set_now(SystemClock::default().now());
+        let id = driven.open(Scheme::Resp);
+        let ours = driven.send(id, &bytes);
+        driven.engine.close(id);
+        (ours, self.redis.connect().run(requests, MARK))
+    }
+
+    fn ask_ours(&self, driven: &mut Driven, requests: &[Request]) -> Vec<Value> {
+        let id = driven.open(Scheme::Resp);
+        let replies = requests
+            .iter()
+            .map(|request| driven.ask(id, request))
+            .collect();
+        driven.engine.close(id);
+        replies
+    }
+
+    fn ask_theirs(&self, requests: &[Request]) -> Vec<Value> {
+        let mut connection = self.redis.connect();
+        requests
+            .iter()
+            .map(|request| connection.ask(request))
+            .collect()
+    }
+
+    /// Whether two replies to a request are equal, or different as they may be.
+    fn is_allowed(&self, request: Option<&Request>, ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
+        if ours.1 == theirs.1 {
+            return true;
+        }
+        let Some(request) = request else { return false };
+        let mut allowed = self.allowed_for(request);
+        allowed.any(|allowed| allowed.kind.allows(ours, theirs))
+    }
+
+    /// Leaves out of a sequence what is not needed for a difference, and gives the one that is left.
+    fn shorten(
+        &self,
+        mut sequence: Vec<Request>,
+        resp3: bool,
+        mut difference: Difference,
+    ) -> (Vec<Request>, Difference) {
+        let mut size = sequence.len().div_ceil(2);
+        while size > 0 {
+            let mut at = 0;
+            while at < sequence.len() {
+                let mut shorter = sequence.clone();
+                shorter.drain(at..(at + size).min(sequence.len()));
+                match self.difference(&shorter, resp3) {
+                    Some(still) => (sequence, difference) = (shorter, still),
+                    None => at += size,
+                }
+            }
+            size /= 2;
+        }
+        (sequence, difference)
+    }
+}
+
+/// A reply and its bytes.
+type Seen<'a> = (Value, &'a [u8]);
+
+// ---- what may differ ------------------------------------------------------------------------------
+
+/// A line of `oracle/differences.txt`.
+struct Allowed {
+    command: &'static str,
+    kind: Kind,
+}
+
+/// What may be different; see the file.
+#[derive(PartialEq)]
+enum Kind {
+    Skip,
+    SkipWith(&'static str),
+    Unchecked,
+    Unordered,
+    About(u64),
+    Differs(&'static str, &'static str),
+}
+
+impl Allowed {
+    fn is_for(&self, command: &str) -> bool {
+        self.command == command || self.command == "*"
+    }
+}
+
+impl Kind {
+    fn allows(&self, ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
+        match self {
+            Kind::Skip | Kind::SkipWith(_) => false,
+            Kind::Unchecked => !ours.0.is_error() && !theirs.0.is_error(),
+            Kind::Unordered => {
+                let (mut ours, mut theirs) = (ours.0.clone(), theirs.0.clone());
+                ours.sort();
+                theirs.sort();
+                ours == theirs
+            }
+            Kind::About(distance) => match (&ours.0, &theirs.0) {
+                (Value::Integer(ours), Value::Integer(theirs)) => {
+                    // Negative ones are answers of another kind.
+                    (*ours < 0) == (*theirs < 0) && ours.abs_diff(*theirs) <= *distance
+                }
+                _ => false,
+            },
+            Kind::Differs(our_pattern, their_pattern) => {
+                fits(our_pattern, &ours.1.escape_ascii().to_string())
+                    && fits(their_pattern, &theirs.1.escape_ascii().to_string())
+            }
+        }
+    }
+}
+
+/// Whether a text is the pattern, in which `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return text.is_empty();
+    };
+    for part in parts {
+        match text.split_once(part) {
+            Some((_, rest)) => text = rest,
+            None => return false,
+        }
+    }
+    text.ends_with(last)
+}
+
+fn read_differences() -> Vec<Allowed> {
+    let lines = include_str!("oracle/differences.txt").lines();
+    let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let fields: Vec<&'static str> = line.split(" | ").map(str::trim).collect();
+            let (command, kind) = match fields[..] {
+                ["skip", command, _] => (command, Kind::Skip),
+                ["skip", command, word, _] => (command, Kind::SkipWith(word)),
+                ["unchecked", command, _] => (command, Kind::Unchecked),
+                ["unordered", command, _] => (command, Kind::Unordered),
+                ["about", command, distance, _] => (
+                    command,
+                    Kind::About(distance.parse().expect("a distance in differences.txt")),
+                ),
+                ["differs", command, ours, theirs, _] => (command, Kind::Differs(ours, theirs)),
+                _ => panic!("what does this line of differences.txt say? {line}"),
+            };
+            Allowed { command, kind }
+        })
+        .collect()
+}
+
+#[test]
+fn every_difference_is_of_a_command_that_exists() {
+    let table = Table::new(FAMILIES);
+    for Allowed { command, .. } in read_differences() {
+        let exists = command == "*" || table.find_full(command.as_bytes()).is_some();
+        assert!(exists, "differences.txt names {command}");
+    }
+}
+
+#[test]
+fn patterns_of_differences_fit_whole_replies() {
+    for (pattern, text, expected) in [
+        ("-ERR a\\r\\n", "-ERR a\\r\\n", true),
+        ("-ERR a", "-ERR a\\r\\n", false),
+        ("-ERR *", "-ERR a\\r\\n", true),
+        ("*b*", "abc", true),
+        ("a*b*c", "axxbyyc", true),
+        ("a*b*c", "ac", false),
+        ("ab*bc", "abc", false),
+        ("*", "", true),
+    ] {
+        assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+    }
+}
