@@ -140,3 +140,6 @@ impl Databases {
         self.retired.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

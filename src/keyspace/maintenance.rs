@@ -141,3 +141,6 @@ impl Keyspace {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
