@@ -9,6 +9,9 @@ use std::str::FromStr;
 
 use crate::keyspace::Seed;
 
+/// The key of a counter listener that names none.
+const DEFAULT_COUNTER_KEY: &[u8] = b"counter";
+
 /// A server's settings.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
@@ -253,6 +256,26 @@ impl fmt::Display for ListenError {
 
 impl std::error::Error for ListenError {}
 
+/// As a URL that reads back as the same.
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unix = match self.address {
+            Address::Tcp(..) => "",
+            Address::Unix(_) => "+unix",
+        };
+        write!(f, "{}{unix}://{}", self.scheme, self.address)?;
+        let mut between = '?';
+        if self.db != 0 {
+            write!(f, "{between}db={}", self.db)?;
+            between = '&';
+        }
+        if self.key != DEFAULT_COUNTER_KEY {
+            write!(f, "{between}key={}", String::from_utf8_lossy(&self.key))?;
+        }
+        Ok(())
+    }
+}
+
 impl Listen {
     /// A listener with no options.
     pub fn new(scheme: Scheme, address: Address) -> Self {
@@ -260,7 +283,7 @@ impl Listen {
             scheme,
             address,
             db: 0,
-            key: b"counter".to_vec(),
+            key: DEFAULT_COUNTER_KEY.to_vec(),
         }
     }
 
@@ -351,13 +374,14 @@ mod tests {
         let listen: Listen = "counter://[::1]:0?key=hits&db=3".parse().unwrap();
         assert_eq!(listen.scheme, Scheme::Counter);
         assert_eq!(listen.address, Address::Tcp("::1".to_owned(), 0));
-        assert_eq!((listen.key, listen.db), (b"hits".to_vec(), 3));
-        assert_eq!(listen.address.to_string(), "[::1]:0");
+        assert_eq!((&listen.key[..], listen.db), (&b"hits"[..], 3));
+        assert_eq!(listen.to_string(), "counter://[::1]:0?db=3&key=hits");
         let listen: Listen = "lab+byte+unix:///tmp/x.sock".parse().unwrap();
         assert_eq!(
-            (listen.scheme, listen.address),
+            (listen.scheme, listen.address.clone()),
             (Scheme::LabByte, Address::Unix("/tmp/x.sock".into()))
         );
+        assert_eq!(listen.to_string(), "lab+byte+unix:///tmp/x.sock");
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::hub::Hub;
 use crate::keyspace::Keyspace;
 use crate::protocol::{Cx, State, Step};
 
+/// Memory that a request which has announced its length is given beyond twice what has come of it.
+const RESERVE_AHEAD_BYTES: usize = 64 * 1024;
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
@@ -105,7 +108,8 @@ impl Conn {
         if self.flow != Flow::Done {
             input.consume(consumed);
             if let Some(expected) = self.state.expected_bytes() {
-                input.reserve(expected.min(hub.limits.request_bytes_max));
+                // No more than what has come makes likely: to announce a long request costs a client nothing.
+                input.reserve(expected.min(2 * input.len() + RESERVE_AHEAD_BYTES));
             }
             self.input = input;
         }

@@ -8,9 +8,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use daemon::{limits, settings, signals, usage};
+use daemon::{limits, logger, settings, signals, usage};
 use log::{info, warn};
-use pentad::Server;
+use pentad::{BindError, Server};
 
 /// Returns memory to the system sooner and wastes less than the system's own allocator.
 #[global_allocator]
@@ -20,20 +20,16 @@ fn main() -> ExitCode {
     let settings = match settings::from_command_line() {
         Ok(settings::Outcome::Run(settings)) => settings,
         Ok(settings::Outcome::Shown(text)) => {
-            // Whoever closed standard output does not want to read it.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            tell(&text);
             return ExitCode::SUCCESS;
         }
         Err(error) => return fail(2, error),
     };
     if settings.check {
-        println!("configuration is valid");
+        tell("configuration is valid\n");
         return ExitCode::SUCCESS;
     }
-    let logger = simple_logger::SimpleLogger::new()
-        .with_level(settings.log_level)
-        .with_utc_timestamps();
-    if let Err(error) = logger.init() {
+    if let Err(error) = logger::start(settings.log_level) {
         return fail(1, error);
     }
     match run(settings) {
@@ -47,22 +43,30 @@ fn run(settings: settings::Settings) -> Result<bool, Box<dyn std::error::Error>>
     if let Err(error) = limits::raise_open_files(settings.config.limits.clients_max) {
         warn!("{error}");
     }
-    let mut server = Server::bind(settings.config)?;
+    let mut server = Server::bind(settings.config).map_err(|error| match error {
+        BindError::Limit(_) | BindError::Poll(_) => error.to_string(),
+        BindError::NoSuchDatabase(_) | BindError::Resolve(..) | BindError::Bind(..) => {
+            format!("--listen {error}")
+        }
+    })?;
     server.engine_mut().set_usage(usage::read);
     signals::stop_on_signal(&server.handle())?;
-    let mut out = std::io::stdout().lock();
     for (scheme, address) in server.addresses() {
-        writeln!(out, "listening {scheme} {address}")?;
+        tell(&format!("listening {scheme} {address}\n"));
     }
-    out.flush()?;
-    drop(out);
     info!("pentad {} is ready", env!("CARGO_PKG_VERSION"));
     let clean = server.run(Duration::from_millis(settings.grace_ms))?;
     info!("stopped");
     Ok(clean)
 }
 
+/// Says something on standard output. Whoever closed it does not want to read it.
+fn tell(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 fn fail(code: u8, error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("pentad: {error}");
+    let _ = writeln!(std::io::stderr(), "pentad: {error}");
     ExitCode::from(code)
 }

@@ -108,26 +108,12 @@ impl std::fmt::Display for BindError {
         match self {
             BindError::Limit(error) => write!(f, "{error}"),
             BindError::NoSuchDatabase(listen) => {
-                write!(
-                    f,
-                    "{}://{}: there is no database {}",
-                    listen.scheme, listen.address, listen.db
-                )
+                write!(f, "{listen}: there is no database {}", listen.db)
             }
             BindError::Resolve(listen, error) => {
-                write!(
-                    f,
-                    "{}://{}: cannot resolve the host: {error}",
-                    listen.scheme, listen.address
-                )
+                write!(f, "{listen}: cannot resolve the host: {error}")
             }
-            BindError::Bind(listen, error) => {
-                write!(
-                    f,
-                    "{}://{}: cannot listen: {error}",
-                    listen.scheme, listen.address
-                )
-            }
+            BindError::Bind(listen, error) => write!(f, "{listen}: cannot listen: {error}"),
             BindError::Poll(error) => write!(f, "cannot create a poller: {error}"),
         }
     }
@@ -496,12 +482,22 @@ impl Server {
             session.listed = true;
             self.ready.push(id);
         }
-        if !session.timed && !self.engine.output(id).is_empty() {
+        if !self.engine.output(id).is_empty() {
             // What did not go out at once is watched, in case it never does.
-            if let Some(deadline_ms) = self.engine.check_deadline(id) {
-                session.timed = true;
-                self.deadlines.add(deadline_ms, id.to_u64());
-            }
+            self.watch(id);
+        }
+    }
+
+    /// Sees to it that the connection is looked at when its next deadline comes.
+    fn watch(&mut self, id: ConnId) {
+        let Some(deadline_ms) = self.engine.check_deadline(id) else {
+            return;
+        };
+        if let Some(session) = self.session(id)
+            && deadline_ms < session.deadline_ms
+        {
+            session.deadline_ms = deadline_ms;
+            self.deadlines.add(deadline_ms, id.to_u64());
         }
     }
 
@@ -580,21 +576,18 @@ impl Server {
             warn!("cannot watch a connection: {error}");
             return self.close(id);
         }
-        if let Some(deadline_ms) = self.engine.check_deadline(id) {
-            session.timed = true;
-            self.deadlines.add(deadline_ms, id.to_u64());
-        }
+        self.watch(id);
     }
 
     fn check_deadlines(&mut self, now: Now) {
-        while let Some(number) = self.deadlines.pop_due(now.monotonic_ms()) {
+        while let Some((deadline_ms, number)) = self.deadlines.pop_due(now.monotonic_ms()) {
             let id = ConnId::from_u64(number);
-            let next = self.engine.check_deadline(id);
-            if let Some(session) = self.session(id) {
-                session.timed = next.is_some();
-                if let Some(deadline_ms) = next {
-                    self.deadlines.add(deadline_ms, number);
-                }
+            // Of several deadlines that a session got, only the earliest is looked at.
+            if let Some(session) = self.session(id)
+                && session.deadline_ms == deadline_ms
+            {
+                session.deadline_ms = u64::MAX;
+                self.watch(id);
             }
         }
     }
@@ -609,22 +602,19 @@ impl Server {
     }
 
     fn shut_down(&mut self, grace: Duration) -> io::Result<bool> {
-        self.listeners.clear();
+        let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
         let now = self.clock.now();
         self.engine.set_now(now);
-        // What lies in the sockets has been received, as far as its senders can tell.
-        let ids: Vec<ConnId> = self
-            .sessions
-            .iter()
-            .map(|(_, session)| session.id)
-            .collect();
-        for id in ids {
-            while self.serve(id) {}
+        // Who is connected and what lies in the sockets has been received, as far as its senders can tell.
+        for listener in &mut self.listeners {
+            listener.readable = true;
         }
+        self.accept_all(now);
+        self.listeners.clear();
+        // Half of the time at most goes to those who never stop sending; the rest is for the answers.
+        self.read_out(now.monotonic_us.saturating_add(grace_us / 2));
         self.engine.finish_all();
-        let deadline_us = now
-            .monotonic_us
-            .saturating_add(u64::try_from(grace.as_micros()).unwrap_or(u64::MAX));
+        let deadline_us = now.monotonic_us.saturating_add(grace_us);
         loop {
             self.flush_touched();
             let now_us = self.clock.now().monotonic_us;
@@ -634,6 +624,28 @@ impl Server {
             self.turn(Some(Duration::from_micros(deadline_us - now_us)))?;
             self.engine.finish_all();
         }
+    }
+
+    /// Serves every session until its socket is empty, share by share, so that none waits for another.
+    fn read_out(&mut self, deadline_us: u64) {
+        self.ready.clear();
+        let mut left: Vec<ConnId> = Vec::with_capacity(self.sessions.len());
+        for (_, session) in &mut self.sessions {
+            // Something may have come since the last poll.
+            session.assume_readable();
+            left.push(session.id);
+        }
+        while !left.is_empty() && self.clock.now().monotonic_us < deadline_us {
+            left.retain(|&id| {
+                let wants_more = self.serve(id);
+                if let Some(session) = self.session(id) {
+                    session.listed = wants_more;
+                }
+                wants_more
+            });
+            self.flush_touched();
+        }
+        self.ready.append(&mut left);
     }
 }
 
@@ -696,9 +708,11 @@ fn bind_tcp(listen: &Listen, host: &str, port: u16) -> Result<(Acceptor, String)
 #[cfg(unix)]
 fn bind_unix(path: &std::path::Path) -> io::Result<(Acceptor, String)> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
-    // A socket that nobody listens on any more is what a crash leaves behind.
+    // A socket that nobody listens on any more is what a crash leaves behind. Any other error than a refusal, such as
+    // a full backlog, comes from one that is in use. (This connects without waiting.)
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+    let is_refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    if is_socket && mio::net::UnixStream::connect(path).is_err_and(is_refused) {
         std::fs::remove_file(path)?;
     }
     let listener = UnixListener::bind(path)?;

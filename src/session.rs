@@ -33,8 +33,8 @@ pub(crate) struct Session {
     eof: bool,
     /// It is in the server's list of sessions to be served.
     pub listed: bool,
-    /// A deadline of it is being watched.
-    pub timed: bool,
+    /// The earliest of its deadlines that are being watched, in monotonic ms; `u64::MAX`: none is.
+    pub deadline_ms: u64,
 }
 
 /// What a read gave.
@@ -60,7 +60,7 @@ impl Session {
             hung_up: false,
             eof: false,
             listed: false,
-            timed: false,
+            deadline_ms: u64::MAX,
         }
     }
 
@@ -82,6 +82,11 @@ impl Session {
         self.readable |= event.is_readable() || event.is_error() || event.is_read_closed();
         self.writable |= event.is_writable() || event.is_error() || event.is_write_closed();
         self.hung_up |= event.is_read_closed() || event.is_error();
+    }
+
+    /// Says that something may have come which no event has told of yet.
+    pub fn assume_readable(&mut self) {
+        self.readable = true;
     }
 
     /// Whether a read may give something.

@@ -25,14 +25,14 @@ impl Deadlines {
             .map(|Reverse((deadline_ms, _))| *deadline_ms)
     }
 
-    /// Takes one that has come. O(log n).
-    pub fn pop_due(&mut self, now_ms: u64) -> Option<u64> {
-        let Reverse((deadline_ms, id)) = *self.heap.peek()?;
-        if deadline_ms > now_ms {
+    /// Takes one that has come: when it was due, and whose it is. O(log n).
+    pub fn pop_due(&mut self, now_ms: u64) -> Option<(u64, u64)> {
+        let Reverse(due) = *self.heap.peek()?;
+        if due.0 > now_ms {
             return None;
         }
         self.heap.pop();
-        Some(id)
+        Some(due)
     }
 }
 
@@ -48,8 +48,8 @@ mod tests {
         }
         assert_eq!(deadlines.next_ms(), Some(10));
         assert_eq!(deadlines.pop_due(9), None);
-        assert_eq!(deadlines.pop_due(20), Some(1));
-        assert_eq!(deadlines.pop_due(20), Some(2));
+        assert_eq!(deadlines.pop_due(20), Some((10, 1)));
+        assert_eq!(deadlines.pop_due(20), Some((20, 2)));
         assert_eq!(deadlines.pop_due(20), None);
         assert_eq!(deadlines.next_ms(), Some(30));
     }

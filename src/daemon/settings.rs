@@ -165,7 +165,7 @@ fn read_file(path: &PathBuf) -> Result<Flags, SettingsError> {
     toml::from_str(&text).map_err(|error| {
         let line = error
             .span()
-            .map_or(0, |span| text[..span.start].lines().count().max(1));
+            .map_or(1, |span| 1 + text[..span.start].matches('\n').count());
         let message = error
             .message()
             .lines()
