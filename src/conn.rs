@@ -72,7 +72,7 @@ impl Conn {
 
     /// Takes bytes that came in, and runs the requests in them. What is not run is kept.
     pub fn receive(&mut self, bytes: &[u8], keyspace: &mut Keyspace, hub: &mut Hub) {
-        if self.flow == Flow::Done {
+        if self.flow == Flow::Done || self.client.doomed {
             return;
         }
         if self.input.is_empty() && self.flow == Flow::Input {
@@ -100,7 +100,7 @@ impl Conn {
 
     /// Runs on with the input that is kept.
     pub fn resume(&mut self, keyspace: &mut Keyspace, hub: &mut Hub) {
-        if self.flow == Flow::Done {
+        if self.flow == Flow::Done || self.client.doomed {
             return;
         }
         let mut input = std::mem::take(&mut self.input);

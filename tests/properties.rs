@@ -1,21 +1,28 @@
 //! Properties of the engine, over random input: cut anywhere, it answers the same; a naive model agrees; its changes
-//! rebuild it; hostile bytes hurt nobody else.
+//! rebuild it; hostile bytes hurt nobody else. `PENTAD_CASES` is the number of cases of each, `PENTAD_SEED` runs one.
 
 mod common;
 
+use std::collections::{BTreeMap, HashMap};
+
 use common::grammar::{Generator, Rule, rules};
-use common::resp::encode_into;
-use common::rng::for_each_seed;
+use common::resp::{Request, Value, encode, encode_into, request, typed};
+use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
-use pentad::config::Scheme;
+use pentad::config::{Config, Limits, Scheme};
 use pentad::protocol::resp::command::Command;
+
+/// Cases of a property, unless the environment says another number.
+fn cases(usual: u64) -> u64 {
+    number_from_env("PENTAD_CASES").unwrap_or(usual)
+}
 
 // ---- cut anywhere ---------------------------------------------------------------------------------
 
 #[test]
 fn input_cut_anywhere_gives_the_same_output() {
     let rules: Vec<Rule> = rules();
-    for_each_seed(150, |seed| {
+    for_each_seed(cases(400), |seed| {
         let mut rng = Rng::seeded(seed);
         for scheme in common::drive::SCHEMES {
             let bytes = match scheme {
@@ -181,4 +188,505 @@ fn push_request(rng: &mut Rng, scheme: Scheme, bytes: &mut Vec<u8>) {
             }
         }
     }
+}
+
+// ---- changes ----------------------------------------------------------------------------------------
+
+/// What the journal will rely on: the commands that a keyspace tells of its changes make a copy of it.
+#[test]
+fn changes_rebuild_the_keyspace() {
+    let rules = rules();
+    for_each_seed(cases(1000), |seed| {
+        let mut rng = Rng::seeded(seed);
+        let (mut original, mut copy) = (Driven::new(), Driven::new());
+        original.engine.keyspace.changes.listen(true);
+        let clients = common::drive::SCHEMES.map(|scheme| (scheme, original.open(scheme)));
+        let mut clients: HashMap<Scheme, _> = clients.into_iter().collect();
+        let journal = copy.open(Scheme::Resp);
+        let mut history = Vec::new();
+        for _ in 0..60 {
+            if rng.chance(10) {
+                let ms = rng.pick(&[1, 10, 1000, 100_000, 1_000_000]);
+                original.advance_ms(ms);
+                copy.set_now(original.now());
+                original.engine.maintain();
+            }
+            let scheme = if rng.chance(75) {
+                Scheme::Resp
+            } else {
+                rng.pick(&common::drive::SCHEMES)
+            };
+            let mut bytes = Vec::new();
+            if scheme == Scheme::Resp {
+                let rule = &rules[rng.below(rules.len())];
+                let now_s = original.now().unix_ms() / 1000;
+                encode_into(&mut bytes, &Generator::new(&mut rng, now_s).request(rule));
+            } else {
+                push_request(&mut rng, scheme, &mut bytes);
+            }
+            if original.engine.is_finished(clients[&scheme]) {
+                original.engine.close(clients[&scheme]);
+                clients.insert(scheme, original.open(scheme));
+            }
+            original.send(clients[&scheme], &bytes);
+            history.push(format!("{scheme} {}", bytes.escape_ascii()));
+            replay(&mut original, &mut copy, journal, &mut history);
+        }
+        let (ours, copied) = (original.contents(), copy.contents());
+        for (row, copied) in ours.iter().zip(&copied) {
+            assert_eq!(row, copied, "original, copy, after\n{}", history.join("\n"));
+        }
+        assert_eq!(
+            ours.len(),
+            copied.len(),
+            "keys after\n{}",
+            history.join("\n")
+        );
+    });
+}
+
+/// Runs the changes that were made to one engine in another.
+fn replay(
+    original: &mut Driven,
+    copy: &mut Driven,
+    journal: pentad::ConnId,
+    history: &mut Vec<String>,
+) {
+    let mut commands: Vec<(u8, Request)> = Vec::new();
+    original.engine.keyspace.changes.drain(|change| {
+        if !change.command.is_empty() {
+            commands.push((change.db, request(change.command)));
+        }
+    });
+    for (db, command) in commands {
+        history.push(format!("    db {db}: {}", typed(&command)));
+        copy.ask(journal, &request(&["SELECT", &db.to_string()]));
+        let reply = copy.ask(journal, &command);
+        assert!(!reply.is_error(), "{reply:?} after\n{}", history.join("\n"));
+    }
+}
+
+// ---- a naive model ----------------------------------------------------------------------------------
+
+/// What a key holds, as simply as it can be said.
+#[derive(Clone, Debug)]
+enum Held {
+    Text(Vec<u8>),
+    Samples(BTreeMap<i64, f64>),
+}
+
+/// The keys of one database.
+#[derive(Default)]
+struct Model {
+    keys: HashMap<&'static str, (Held, Option<i64>)>,
+    now_ms: i64,
+}
+
+const NIL: Value = Value::NullBulk;
+const OK: &[u8] = b"OK";
+
+impl Model {
+    fn text(&self, key: &str) -> Result<Option<&Vec<u8>>, ()> {
+        match self.keys.get(key) {
+            None => Ok(None),
+            Some((Held::Text(text), _)) => Ok(Some(text)),
+            Some((Held::Samples(_), _)) => Err(()),
+        }
+    }
+
+    fn put(&mut self, key: &'static str, text: Vec<u8>) {
+        let expiry = self.keys.get(key).and_then(|(_, expiry)| *expiry);
+        self.keys.insert(key, (Held::Text(text), expiry));
+    }
+
+    /// Makes up a request and says what must be answered; `None`: some error.
+    fn step(&mut self, rng: &mut Rng) -> (Request, Option<Value>) {
+        const KEYS: [&str; 4] = ["a", "b", "c", "d"];
+        let (key, other) = (rng.pick(&KEYS), rng.pick(&KEYS));
+        let value = rng.pick(&[
+            "1",
+            "-7",
+            "text",
+            "",
+            "9223372036854775807",
+            "007",
+            "longer text",
+        ]);
+        let value = if rng.chance(5) {
+            "x".repeat(rng.pick(&[44, 45, 511, 512, 513, 2000]))
+        } else {
+            value.to_owned()
+        };
+        let number = rng.range(-20, 20);
+        let int = |int: usize| Some(Value::Integer(int as i64));
+        let bulk =
+            |text: Option<&Vec<u8>>| Some(text.map_or(NIL, |text| Value::Bulk(text.clone())));
+        let done = Some(Value::Simple(OK.to_vec()));
+        match rng.below(22) {
+            0 | 1 => {
+                self.keys
+                    .insert(key, (Held::Text(value.clone().into()), None));
+                (request(&["SET", key, &value]), done)
+            }
+            2 => {
+                let at_ms = self.now_ms + rng.range(1, 200);
+                self.keys
+                    .insert(key, (Held::Text(value.clone().into()), Some(at_ms)));
+                (
+                    request(&["SET", key, &value, "PXAT", &at_ms.to_string()]),
+                    done,
+                )
+            }
+            3 => {
+                let exists = self.keys.contains_key(key);
+                if exists {
+                    self.put(key, value.clone().into());
+                }
+                let reply = if exists { done } else { Some(NIL) };
+                (request(&["SET", key, &value, "XX", "KEEPTTL"]), reply)
+            }
+            4 => {
+                let old = self.text(key).map(|text| text.cloned());
+                if old.is_ok() {
+                    self.keys
+                        .insert(key, (Held::Text(value.clone().into()), None));
+                }
+                let reply = old.map_or(None, |old| bulk(old.as_ref()));
+                (request(&["GETSET", key, &value]), reply)
+            }
+            5 => (request(&["GET", key]), self.text(key).map_or(None, bulk)),
+            6 => {
+                let reply = self.text(key).map_or(None, bulk);
+                if reply.is_some() {
+                    self.keys.remove(key);
+                }
+                (request(&["GETDEL", key]), reply)
+            }
+            7 => {
+                let new = self
+                    .text(key)
+                    .map(|old| [old.map_or(&b""[..], |old| old), value.as_bytes()].concat());
+                let reply = new.as_ref().map_or(None, |new| int(new.len()));
+                if let Ok(new) = new {
+                    self.put(key, new);
+                }
+                (request(&["APPEND", key, &value]), reply)
+            }
+            8 => {
+                let len = self.text(key).map(|text| text.map_or(0, Vec::len));
+                (request(&["STRLEN", key]), len.map_or(None, int))
+            }
+            9 | 10 => {
+                let old = self
+                    .text(key)
+                    .map(|text| text.map_or(Some(0), |text| integer(text)));
+                let new = old
+                    .ok()
+                    .flatten()
+                    .and_then(|old: i64| old.checked_add(number));
+                if let Some(new) = new {
+                    self.put(key, new.to_string().into());
+                }
+                (
+                    request(&["INCRBY", key, &number.to_string()]),
+                    new.map(Value::Integer),
+                )
+            }
+            11 => {
+                let offset = rng.pick(&[0, 1, 5, 40, 510]);
+                let old = self.text(key).map(|text| text.cloned().unwrap_or_default());
+                let reply = old.map_or(None, |mut text| {
+                    if !value.is_empty() {
+                        let end = offset + value.len();
+                        text.resize(text.len().max(end), 0);
+                        text[offset..end].copy_from_slice(value.as_bytes());
+                        self.put(key, text.clone());
+                    }
+                    int(text.len())
+                });
+                (
+                    request(&["SETRANGE", key, &offset.to_string(), &value]),
+                    reply,
+                )
+            }
+            12 => {
+                let removed = self.keys.remove(key).is_some();
+                (request(&["DEL", key]), int(usize::from(removed)))
+            }
+            13 => {
+                let at_ms = self.now_ms + rng.range(-5, 200);
+                let exists = self.keys.contains_key(key);
+                if at_ms <= self.now_ms {
+                    self.keys.remove(key);
+                } else if let Some(row) = self.keys.get_mut(key) {
+                    row.1 = Some(at_ms);
+                }
+                (
+                    request(&["PEXPIREAT", key, &at_ms.to_string()]),
+                    int(usize::from(exists)),
+                )
+            }
+            14 => {
+                let had = self.keys.get_mut(key).and_then(|row| row.1.take());
+                (request(&["PERSIST", key]), int(usize::from(had.is_some())))
+            }
+            15 => {
+                let left = match self.keys.get(key) {
+                    None => -2,
+                    Some((_, None)) => -1,
+                    Some((_, Some(at_ms))) => at_ms - self.now_ms,
+                };
+                (request(&["PTTL", key]), Some(Value::Integer(left)))
+            }
+            16 => {
+                let row = self.keys.remove(key);
+                let reply = row.map(|row| {
+                    self.keys.insert(other, row);
+                    Value::Simple(OK.to_vec())
+                });
+                (request(&["RENAME", key, other]), reply)
+            }
+            17 => {
+                let reply = (key != other).then(|| {
+                    let row = self.keys.get(key).cloned();
+                    let copied = row.map(|row| self.keys.insert(other, row)).is_some();
+                    Value::Integer(i64::from(copied))
+                });
+                (request(&["COPY", key, other, "REPLACE"]), reply)
+            }
+            18 | 19 => self.add_sample(rng, key, number),
+            20 => {
+                let samples = match self.keys.get_mut(key) {
+                    Some((Held::Samples(samples), _)) => Some(samples),
+                    _ => None,
+                };
+                let reply = samples.and_then(|samples| {
+                    let before = samples.len();
+                    samples.retain(|at, _| !(5..=8).contains(at));
+                    int(before - samples.len())
+                });
+                (request(&["TS.DEL", key, "5", "8"]), reply)
+            }
+            _ => {
+                let reply = match self.keys.get(key) {
+                    Some((Held::Samples(samples), _)) => Some(Value::Array(
+                        samples
+                            .iter()
+                            .map(|(at, value)| sample(*at, *value))
+                            .collect(),
+                    )),
+                    _ => None,
+                };
+                (request(&["TS.RANGE", key, "-", "+"]), reply)
+            }
+        }
+    }
+
+    fn add_sample(
+        &mut self,
+        rng: &mut Rng,
+        key: &'static str,
+        number: i64,
+    ) -> (Request, Option<Value>) {
+        let at = rng.range(0, 12);
+        let policy = rng.pick(&["LAST", "FIRST", "MIN", "MAX", "SUM", "BLOCK"]);
+        let row = self
+            .keys
+            .entry(key)
+            .or_insert((Held::Samples(BTreeMap::new()), None));
+        let new = number as f64;
+        let reply = match &mut row.0 {
+            Held::Text(_) => None,
+            Held::Samples(samples) => {
+                let old = samples.get(&at).copied();
+                let value = match (policy, old) {
+                    (_, None) | ("LAST", _) => Some(new),
+                    ("FIRST", old) => old,
+                    ("MIN", Some(old)) => Some(old.min(new)),
+                    ("MAX", Some(old)) => Some(old.max(new)),
+                    ("SUM", Some(old)) => Some(old + new),
+                    _ => None,
+                };
+                value.map(|value| {
+                    samples.insert(at, value);
+                    Value::Integer(at)
+                })
+            }
+        };
+        let (at, number) = (at.to_string(), number.to_string());
+        (
+            request(&["TS.ADD", key, &at, &number, "ON_DUPLICATE", policy]),
+            reply,
+        )
+    }
+}
+
+/// The integer that a text is, in the one way of writing it.
+fn integer(text: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(text).ok()?;
+    text.parse()
+        .ok()
+        .filter(|int: &i64| int.to_string() == text)
+}
+
+fn sample(at: i64, value: f64) -> Value {
+    Value::Array(vec![
+        Value::Integer(at),
+        Value::Simple(value.to_string().into()),
+    ])
+}
+
+#[test]
+fn a_naive_model_agrees() {
+    for_each_seed(cases(300), |seed| {
+        let mut rng = Rng::seeded(seed);
+        let mut driven = Driven::new();
+        let id = driven.open(Scheme::Resp);
+        let mut model = Model::default();
+        for _ in 0..400 {
+            if rng.chance(20) {
+                driven.advance_ms(rng.below(40) as u64);
+            }
+            if rng.chance(10) {
+                driven.engine.maintain();
+            }
+            model.now_ms = driven.now().unix_ms();
+            let now_ms = model.now_ms;
+            model
+                .keys
+                .retain(|_, (_, at_ms)| at_ms.is_none_or(|at_ms| at_ms > now_ms));
+            let (request, expected) = model.step(&mut rng);
+            let reply = driven.ask(id, &request);
+            let seen = Some(reply).filter(|reply| !reply.is_error());
+            assert_eq!(seen, expected, "{} at {now_ms}", typed(&request));
+        }
+        // DBSIZE counts keys that have expired and that nobody has looked at since.
+        let reply = driven.ask(id, &request(&["KEYS", "*"]));
+        assert_eq!(reply.items().len(), model.keys.len());
+    });
+}
+
+// ---- hostile input ----------------------------------------------------------------------------------
+
+#[test]
+fn hostile_bytes_hurt_nobody_else() {
+    const OUTPUT_BYTES_MAX: usize = 32 * 1024;
+    let rules = rules();
+    for_each_seed(cases(600), |seed| {
+        let mut rng = Rng::seeded(seed);
+        let mut driven = Driven::with(Config {
+            limits: Limits {
+                request_bytes_max: 8192,
+                line_bytes_max: 1024,
+                output_bytes_max: OUTPUT_BYTES_MAX,
+                requests_per_turn: 7,
+                ..Limits::default()
+            },
+            ..Config::default()
+        });
+        let witness = driven.open(Scheme::Resp);
+        for scheme in common::drive::SCHEMES {
+            let id = driven.open(scheme);
+            let bytes = hostile_bytes(&mut rng, scheme, &rules);
+            let reads = rng.chance(70);
+            let mut rest = &bytes[..];
+            while !rest.is_empty() && !driven.engine.is_finished(id) {
+                let (piece, after) = rest.split_at(1 + rng.below(rest.len().min(3000)));
+                rest = after;
+                driven.engine.receive(id, piece);
+                for _ in 0..rng.below(5) {
+                    driven.engine.resume(id);
+                }
+                if reads {
+                    driven.read(id);
+                }
+                driven.engine.maintain();
+                let waiting = if driven.engine.is_finished(id) {
+                    0
+                } else {
+                    waiting_bytes(&mut driven, witness)
+                };
+                assert!(
+                    waiting <= OUTPUT_BYTES_MAX,
+                    "{scheme}: {waiting} bytes of output"
+                );
+            }
+            driven.engine.receive_eof(id);
+            driven.read(id);
+            driven.engine.close(id);
+            let answer = driven.send(
+                witness,
+                &[encode(&["SET", "w", "1"]), encode(&["GET", "w"])].concat(),
+            );
+            assert_eq!(
+                answer.escape_ascii().to_string(),
+                "+OK\\r\\n$1\\r\\n1\\r\\n",
+                "after {scheme} {}",
+                bytes.escape_ascii()
+            );
+        }
+        assert_eq!(driven.engine.connections(), 1);
+    });
+}
+
+/// Bytes of output that wait in the connection that has the most, as INFO tells another.
+fn waiting_bytes(driven: &mut Driven, witness: pentad::ConnId) -> usize {
+    let info = driven.ask(witness, &request(&["INFO", "clients"]));
+    let info = String::from_utf8_lossy(info.text().expect("a text")).into_owned();
+    let value = info
+        .lines()
+        .find_map(|line| line.strip_prefix("client_recent_max_output_buffer:"));
+    value
+        .and_then(|value| value.parse().ok())
+        .expect("a number of bytes")
+}
+
+/// Noise, or requests with some bytes changed, or both.
+fn hostile_bytes(rng: &mut Rng, scheme: Scheme, rules: &[Rule]) -> Vec<u8> {
+    if rng.chance(15) {
+        let count = 1 + rng.below(4000);
+        return rng.bytes(count);
+    }
+    let mut bytes = Vec::new();
+    for _ in 0..1 + rng.below(60) {
+        if scheme == Scheme::Resp {
+            let rule = &rules[rng.below(rules.len())];
+            // It may end the witness: that is what it is for.
+            if rule.command.name != "client|kill" {
+                let request = Generator::new(rng, 1_750_000_000).request(rule);
+                encode_into(&mut bytes, &request);
+            }
+        } else {
+            push_request(rng, scheme, &mut bytes);
+        }
+    }
+    if bytes.is_empty() {
+        bytes.push(0);
+    }
+    for _ in 0..rng.below(8) {
+        let at = rng.below(bytes.len());
+        match rng.below(6) {
+            0 => bytes[at] = rng.next() as u8,
+            1 => bytes[at] ^= 1 << rng.below(8),
+            2 => {
+                let end = (at + rng.below(20)).min(bytes.len());
+                bytes.drain(at..end);
+            }
+            3 => bytes.insert(at, rng.pick(b"\r\n\0*$-:{}\"9 ")),
+            4 => {
+                let end = (at + rng.below(200)).min(bytes.len());
+                let piece = bytes[at..end].to_vec();
+                let to = rng.below(bytes.len());
+                bytes.splice(to..to, piece);
+            }
+            _ => {
+                let number = rng.pick(&["99999999999", "-1", "2147483648", "1048577", "0"]);
+                bytes.splice(at..at, number.bytes());
+            }
+        }
+        if bytes.is_empty() {
+            return vec![0];
+        }
+    }
+    bytes
 }

@@ -5,7 +5,7 @@ use pentad::config::{Address, Config, Listen, Scheme};
 use pentad::keyspace::Seed;
 use pentad::{ConnId, Engine, Flow, Now};
 
-use super::resp::{Request, Value, encode};
+use super::resp::{Request, Value, encode, read_whole, request};
 
 /// All protocols that a listener can speak.
 pub const SCHEMES: [Scheme; 7] = [
@@ -108,5 +108,29 @@ impl Driven {
             Some((value, len)) if len == answer.len() => value,
             _ => panic!("not one reply to {request:?}: {}", answer.escape_ascii()),
         }
+    }
+
+    /// Everything the keyspace holds: database, key, type, value and expiry of each key, in order, read as a client
+    /// would.
+    pub fn contents(&mut self) -> Vec<(u8, Vec<u8>, Value, Value, Value)> {
+        let id = self.open(Scheme::Resp);
+        let mut contents = Vec::new();
+        for db in 0..self.engine.limits().databases {
+            self.ask(id, &request(&["SELECT", &db.to_string()]));
+            let mut keys = self.ask(id, &request(&["KEYS", "*"]));
+            keys.sort();
+            for key in keys.items().iter().filter_map(Value::text) {
+                let kind = self.ask(id, &request(&[b"TYPE", key]));
+                let read = read_whole(kind.text().unwrap_or_default(), key);
+                let mut value = self.ask(id, &read.expect("a key that exists"));
+                if matches!(kind.text(), Some(b"set" | b"hash")) {
+                    value.sort();
+                }
+                let expiry = self.ask(id, &request(&[b"PEXPIRETIME", key]));
+                contents.push((db, key.to_vec(), kind, value, expiry));
+            }
+        }
+        self.engine.close(id);
+        contents
     }
 }

@@ -47,8 +47,25 @@ pub fn typed<W: AsRef<[u8]>>(words: &[W]) -> String {
     words.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
+/// The request that reads all of a key, by what TYPE says of it; `None` where there is nothing.
+pub fn read_whole(kind: &[u8], key: &[u8]) -> Option<Request> {
+    let words: &[&[u8]] = match kind {
+        b"none" => return None,
+        b"string" => &[b"GET", key],
+        b"list" => &[b"LRANGE", key, b"0", b"-1"],
+        b"set" => &[b"SMEMBERS", key],
+        b"hash" => &[b"HGETALL", key],
+        b"zset" => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
+        b"stream" => &[b"XRANGE", key, b"-", b"+"],
+        b"ReJSON-RL" => &[b"JSON.GET", key],
+        b"TSDB-TYPE" => &[b"TS.RANGE", key, b"-", b"+"],
+        kind => panic!("nobody knows how to read a {}", kind.escape_ascii()),
+    };
+    Some(request(words))
+}
+
 /// A reply.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// `+`
     Simple(Vec<u8>),
@@ -80,6 +97,30 @@ pub enum Value {
     Push(Vec<Value>),
     /// `%`: names and values by turns.
     Map(Vec<Value>),
+}
+
+/// As redis-cli shows it, more or less, on one line.
+impl std::fmt::Debug for Value {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = |mark: &str, bytes: &[u8]| write!(f, "{mark}{}", bytes.escape_ascii());
+        match self {
+            Value::Simple(bytes) => text("+", bytes),
+            Value::Error(bytes) => text("-", bytes),
+            Value::Double(bytes) => text(",", bytes),
+            Value::BigNumber(bytes) => text("(", bytes),
+            Value::Verbatim(bytes) => text("=", bytes),
+            Value::Bulk(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
+            Value::Integer(int) => write!(f, "{int}"),
+            Value::Boolean(boolean) => write!(f, "{boolean}"),
+            Value::NullBulk => f.write_str("null bulk"),
+            Value::NullArray => f.write_str("null array"),
+            Value::Null => f.write_str("null"),
+            Value::Array(items) => items.fmt(f),
+            Value::Set(items) => write!(f, "set {items:?}"),
+            Value::Push(items) => write!(f, "push {items:?}"),
+            Value::Map(items) => write!(f, "map {items:?}"),
+        }
+    }
 }
 
 impl Value {

@@ -225,28 +225,24 @@ fn parse_value(text: &[u8]) -> Result<f64, CommandError> {
 }
 
 /// `*` is now; the commands take no time before 1970 (the metrics protocol does).
+/// Unlike RedisTimeSeries it lets times before 1970 be: the metrics protocol has them, and its samples are told (see
+/// `change.rs`) and read by these commands.
 fn parse_timestamp(cx: &Cx<'_>, text: &[u8]) -> Result<i64, CommandError> {
     if text == b"*" {
         return Ok(cx.keyspace.now_ms());
     }
-    match parse_i64(text) {
-        Some(timestamp) if timestamp >= 0 => Ok(timestamp),
-        Some(_) => Err(CommandError::text(
-            "ERR TSDB: invalid timestamp, must be a nonnegative integer",
-        )),
-        None => Err(CommandError::text("ERR TSDB: invalid timestamp")),
-    }
+    parse_i64(text).ok_or(CommandError::text("ERR TSDB: invalid timestamp"))
 }
 
 /// The range that the third and fourth arguments name; `-` and `+` are its ends.
 fn parse_bounds(args: Args<'_>) -> Result<(i64, i64), CommandError> {
     let from = match &args[2] {
         b"-" => Some(i64::MIN),
-        text => parse_i64(text).filter(|from| *from >= 0),
+        text => parse_i64(text),
     };
     let to = match &args[3] {
         b"+" => Some(i64::MAX),
-        text => parse_i64(text).filter(|to| *to >= 0),
+        text => parse_i64(text),
     };
     Ok((
         from.ok_or(CommandError::text("ERR TSDB: wrong fromTimestamp"))?,
