@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::grammar::{Generator, Rule, rules};
 use common::redis::Redis;
-use common::resp::{Request, Value, encode_into, request, typed};
+use common::resp::{Request, Value, encode_into, read_whole, request, typed};
 use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
 use pentad::config::Scheme;
@@ -301,20 +301,9 @@ impl Oracle {
         let types = self.ask_theirs(&of_keys);
         let mut reads = Vec::new();
         for (asked, kind) in of_keys.iter().zip(&types) {
-            let key = &asked[asked.len() - 1][..];
-            let read: &[&[u8]] = match (&asked[0][..], kind.text()) {
-                (b"TYPE", Some(b"string")) => &[b"GET", key],
-                (b"TYPE", Some(b"list")) => &[b"LRANGE", key, b"0", b"-1"],
-                (b"TYPE", Some(b"set")) => &[b"SMEMBERS", key],
-                (b"TYPE", Some(b"hash")) => &[b"HGETALL", key],
-                (b"TYPE", Some(b"zset")) => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
-                (b"TYPE", Some(b"stream")) => &[b"XRANGE", key, b"-", b"+"],
-                (b"TYPE", kind) => panic!("nobody knows how to read a {kind:?}"),
-                _ => &[],
-            };
             reads.push(asked.clone());
-            if !read.is_empty() {
-                reads.push(request(read));
+            if asked[0] == b"TYPE" {
+                reads.extend(read_whole(kind.text().unwrap_or(b"none"), &asked[1]));
             }
         }
         let (ours, theirs) = self.run(driven, &reads);
