@@ -205,6 +205,13 @@ impl Client {
             .is_some_and(|extras| extras.blocked.is_some())
     }
 
+    /// Whether it is silent because it waits: for a key, for messages, for the requests of others.
+    pub(crate) fn awaits_messages(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| {
+            extras.blocked.is_some() || !extras.subscriptions.is_empty() || extras.monitor
+        })
+    }
+
     /// Whether nothing may block: its request is part of a transaction.
     pub(crate) fn denies_blocking(&self) -> bool {
         self.extras.as_ref().is_some_and(|extras| extras.in_exec)

@@ -328,8 +328,12 @@ impl Engine {
         let now_ms = hub.now.monotonic_ms();
         let idle_ms = hub.limits.idle_timeout_s.saturating_mul(1000);
         let stall_ms = hub.limits.output_stall_timeout_s.saturating_mul(1000);
-        // Whoever still takes a long answer in is not idle.
-        let active_ms = conn.client.active_ms.max(conn.progress_ms);
+        // Whoever still takes a long answer in is not idle, nor is whoever waits to be told something.
+        let active_ms = if conn.client.awaits_messages() {
+            now_ms
+        } else {
+            conn.client.active_ms.max(conn.progress_ms)
+        };
         let idle = (idle_ms > 0).then(|| active_ms.saturating_add(idle_ms));
         let stall = (stall_ms > 0 && !conn.out.is_empty())
             .then(|| conn.progress_ms.saturating_add(stall_ms));
