@@ -4,12 +4,15 @@
 mod common;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 
 use common::grammar::{Generator, Rule, rules};
 use common::resp::{Request, Value, encode, encode_into, request, typed};
 use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
+use pentad::change::Group;
 use pentad::config::{Config, Limits, Scheme};
+use pentad::hub::ChangeSink;
 use pentad::protocol::resp::command::Command;
 
 /// Cases of a property, unless the environment says another number.
@@ -199,7 +202,10 @@ fn changes_rebuild_the_keyspace() {
     for_each_seed(cases(1000), |seed| {
         let mut rng = Rng::seeded(seed);
         let (mut original, mut copy) = (Driven::new(), Driven::new());
-        original.engine.keyspace.changes.listen(true);
+        let told = Told::default();
+        original
+            .engine
+            .set_change_sink(Some(Box::new(told.clone())));
         let clients = common::drive::SCHEMES.map(|scheme| (scheme, original.open(scheme)));
         let mut clients: HashMap<Scheme, _> = clients.into_iter().collect();
         let journal = copy.open(Scheme::Resp);
@@ -230,7 +236,7 @@ fn changes_rebuild_the_keyspace() {
             }
             original.send(clients[&scheme], &bytes);
             history.push(format!("{scheme} {}", bytes.escape_ascii()));
-            replay(&mut original, &mut copy, journal, &mut history);
+            replay(&told, &mut copy, journal, &mut history);
         }
         let (ours, copied) = (original.contents(), copy.contents());
         for (row, copied) in ours.iter().zip(&copied) {
@@ -245,19 +251,24 @@ fn changes_rebuild_the_keyspace() {
     });
 }
 
+/// The commands of the changes that an engine has told, with their databases.
+#[derive(Clone, Default)]
+struct Told(Arc<Mutex<Vec<(u8, Request)>>>);
+
+impl ChangeSink for Told {
+    fn take(&mut self, group: &Group) {
+        group.for_each(|change| {
+            if !change.command.is_empty() {
+                let command = (change.db, request(change.command));
+                self.0.lock().unwrap().push(command);
+            }
+        });
+    }
+}
+
 /// Runs the changes that were made to one engine in another.
-fn replay(
-    original: &mut Driven,
-    copy: &mut Driven,
-    journal: pentad::ConnId,
-    history: &mut Vec<String>,
-) {
-    let mut commands: Vec<(u8, Request)> = Vec::new();
-    original.engine.keyspace.changes.drain(|change| {
-        if !change.command.is_empty() {
-            commands.push((change.db, request(change.command)));
-        }
-    });
+fn replay(told: &Told, copy: &mut Driven, journal: pentad::ConnId, history: &mut Vec<String>) {
+    let commands = std::mem::take(&mut *told.0.lock().unwrap());
     for (db, command) in commands {
         history.push(format!("    db {db}: {}", typed(&command)));
         copy.ask(journal, &request(&["SELECT", &db.to_string()]));

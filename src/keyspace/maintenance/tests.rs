@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::super::{Db, ExpireCondition, Rng, Seed, Ttl};
 use super::*;
+use crate::change::Detail;
 
 fn keyspace() -> Keyspace {
     let mut keyspace = Keyspace::new(Seed::fixed(1), 16);
@@ -118,7 +119,7 @@ fn swapped_databases_are_flushed_and_swept_under_their_new_numbers() {
 fn keys_expire_without_being_asked_for() {
     let mut keyspace = keyspace();
     fill(&mut keyspace, 0, 3000);
-    keyspace.changes.listen(true);
+    keyspace.changes.listen(Detail::Commands);
     for number in 0..2000 {
         let name = format!("key:{number}");
         let key = keyspace.key(0, name.as_bytes());
@@ -160,7 +161,7 @@ fn keys_of_a_flushed_database_expire_unseen() {
     }
     keyspace.flush(1);
     keyspace.set_now(1_000_002);
-    keyspace.changes.listen(true);
+    keyspace.changes.listen(Detail::Commands);
     settle(&mut keyspace);
     assert!(
         keyspace.changes.is_empty(),
