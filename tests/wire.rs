@@ -76,6 +76,7 @@ transcripts! {
     counter counter_limits
     lab lab_limits lab_byte lab_digit
     metrics metrics_bad
+    timeseries_query
     speicher speicher_bad
 }
 

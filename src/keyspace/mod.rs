@@ -36,7 +36,7 @@ pub use json::{InvalidJson, Json, JsonKind, Parsed};
 pub use list_ops::ListSetError;
 pub(crate) use list_ops::{absolute as list_absolute, range_of as list_range};
 pub use rng::Rng;
-pub use series_ops::SeriesError;
+pub use series_ops::{SeriesError, SeriesOptions};
 pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
 pub use table::{Data, Key, Record};
 pub use value::{Type, Value, WrongType};

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::series::{AddError, AddOutcome, DuplicatePolicy, Series};
+use super::series::{AddError, AddOutcome, DuplicatePolicy, LabelPair, Series};
 use super::table::NewData;
 use super::{Data, Db, Key, Keyspace, Value, WrongType};
 use crate::change::Class;
@@ -22,6 +22,65 @@ pub enum SeriesError {
 impl From<WrongType> for SeriesError {
     fn from(error: WrongType) -> Self {
         SeriesError::WrongType(error)
+    }
+}
+
+/// What TS.CREATE and TS.ALTER can say of a series; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeriesOptions {
+    /// Samples older than the newest by more than this go, in ms; 0: none do.
+    pub retention_ms: Option<u64>,
+    /// Bytes of a chunk of samples.
+    pub chunk_size_bytes: Option<u32>,
+    /// What is done about a sample whose timestamp is there already.
+    pub duplicate_policy: Option<DuplicatePolicy>,
+    /// Names and values to find it by.
+    pub labels: Option<Vec<LabelPair>>,
+}
+
+impl SeriesOptions {
+    fn apply(self, series: &mut Series) {
+        if let Some(retention_ms) = self.retention_ms {
+            series.set_retention_ms(retention_ms);
+        }
+        if let Some(chunk_size_bytes) = self.chunk_size_bytes {
+            series.set_chunk_size_bytes(chunk_size_bytes);
+        }
+        if let Some(policy) = self.duplicate_policy {
+            series.set_duplicate_policy(Some(policy));
+        }
+        if let Some(labels) = self.labels {
+            series.set_labels(labels);
+        }
+    }
+
+    /// The words that say the same in TS.CREATE and TS.ALTER.
+    fn words(&self) -> Vec<Vec<u8>> {
+        let mut words: Vec<Vec<u8>> = Vec::new();
+        if let Some(retention_ms) = self.retention_ms {
+            words.extend([b"RETENTION".to_vec(), retention_ms.to_string().into_bytes()]);
+        }
+        if let Some(chunk_size_bytes) = self.chunk_size_bytes {
+            words.extend([
+                b"CHUNK_SIZE".to_vec(),
+                chunk_size_bytes.to_string().into_bytes(),
+            ]);
+        }
+        if let Some(policy) = self.duplicate_policy {
+            words.extend([
+                b"DUPLICATE_POLICY".to_vec(),
+                policy.name().as_bytes().to_vec(),
+            ]);
+        }
+        if let Some(labels) = &self.labels {
+            words.push(b"LABELS".to_vec());
+            words.extend(
+                labels
+                    .iter()
+                    .flat_map(|label| [label.name().to_vec(), label.value().to_vec()]),
+            );
+        }
+        words
     }
 }
 
@@ -89,6 +148,45 @@ impl Keyspace {
                 self.find(&key).is_some()
             })
             .collect()
+    }
+
+    /// TS.CREATE: an empty series; false when the key exists, whatever it holds. O(1).
+    pub fn series_create(&mut self, key: &Key<'_>, options: SeriesOptions) -> bool {
+        if self.find(key).is_some() {
+            return false;
+        }
+        let words = options.words();
+        let mut series = Box::<Series>::default();
+        options.apply(&mut series);
+        self.insert(key, NewData::Value(Value::Series(series)), None);
+        self.changed_by(key, Class::Module, "ts.create", |args| {
+            args.extend([b"TS.CREATE", key.bytes]);
+            args.extend(words.iter().map(Vec::as_slice));
+        });
+        true
+    }
+
+    /// TS.ALTER; false when there is no such series. O(1), or O(samples that a shorter retention removes).
+    pub fn series_alter(
+        &mut self,
+        key: &Key<'_>,
+        options: SeriesOptions,
+    ) -> Result<bool, WrongType> {
+        let Some(at) = self.find(key) else {
+            return Ok(false);
+        };
+        let Some(Value::Series(series)) = self.table.value_mut(at) else {
+            return Err(WrongType {
+                found: self.type_at(at),
+            });
+        };
+        let words = options.words();
+        options.apply(series);
+        self.changed_by(key, Class::Module, "ts.alter", |args| {
+            args.extend([b"TS.ALTER", key.bytes]);
+            args.extend(words.iter().map(Vec::as_slice));
+        });
+        Ok(true)
     }
 
     /// Adds a sample, to a new series if there is none. What is done about a sample that has this timestamp already

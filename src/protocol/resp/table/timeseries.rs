@@ -1,6 +1,6 @@
 //! The rows of the time series commands, after RedisTimeSeries.
 
-use crate::protocol::resp::command::access::{ACCESS, DELETE, INSERT, RO, RW};
+use crate::protocol::resp::command::access::{ACCESS, DELETE, INSERT, RO, RW, UPDATE};
 use crate::protocol::resp::command::{Command, Group, KeySpec, flag};
 use crate::protocol::resp::timeseries;
 
@@ -23,6 +23,57 @@ pub const COMMANDS: &[Command] = &[
             [IGNORE=ignore{max-time-diff:integer max-value-diff:double}] \
             [LABELS=labels{label value}...]",
         handler: timeseries::ts_add,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.alter",
+        arity: -2,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | UPDATE)],
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(N) where N is the number of labels.",
+        summary: "Changes the retention, the duplicate policy or the labels of a series.",
+        arguments: "key@0 [RETENTION=retention-period:integer] [CHUNK_SIZE=size:integer] \
+            [DUPLICATE_POLICY=policy(BLOCK | FIRST | LAST | MIN | MAX | SUM)] \
+            [IGNORE=ignore{max-time-diff:integer max-value-diff:double}] \
+            [LABELS=labels{label value}...]",
+        handler: timeseries::ts_alter,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.create",
+        arity: -2,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | INSERT)],
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(N) where N is the number of labels.",
+        summary: "Creates an empty series.",
+        arguments: "key@0 [RETENTION=retention-period:integer] \
+            [ENCODING=encoding(COMPRESSED | UNCOMPRESSED)] [CHUNK_SIZE=size:integer] \
+            [DUPLICATE_POLICY=policy(BLOCK | FIRST | LAST | MIN | MAX | SUM)] \
+            [IGNORE=ignore{max-time-diff:integer max-value-diff:double}] \
+            [LABELS=labels{label value}...]",
+        handler: timeseries::ts_create,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.decrby",
+        arity: -3,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(1)",
+        summary: "Adds a sample that is smaller than the latest one by the given amount.",
+        arguments: "key@0 subtrahend:double [TIMESTAMP=timestamp] \
+            [RETENTION=retention-period:integer] [ENCODING=encoding(COMPRESSED | UNCOMPRESSED)] \
+            [CHUNK_SIZE=size:integer] \
+            [DUPLICATE_POLICY=policy(BLOCK | FIRST | LAST | MIN | MAX | SUM)] \
+            [IGNORE=ignore{max-time-diff:integer max-value-diff:double}] \
+            [LABELS=labels{label value}...]",
+        handler: timeseries::ts_decrby,
         ..Command::EMPTY
     },
     Command {
@@ -52,6 +103,24 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "ts.incrby",
+        arity: -3,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(1)",
+        summary: "Adds a sample that is greater than the latest one by the given amount.",
+        arguments: "key@0 addend:double [TIMESTAMP=timestamp] \
+            [RETENTION=retention-period:integer] [ENCODING=encoding(COMPRESSED | UNCOMPRESSED)] \
+            [CHUNK_SIZE=size:integer] \
+            [DUPLICATE_POLICY=policy(BLOCK | FIRST | LAST | MIN | MAX | SUM)] \
+            [IGNORE=ignore{max-time-diff:integer max-value-diff:double}] \
+            [LABELS=labels{label value}...]",
+        handler: timeseries::ts_incrby,
+        ..Command::EMPTY
+    },
+    Command {
         name: "ts.info",
         arity: -2,
         flags: flag::READONLY | flag::FAST,
@@ -75,6 +144,57 @@ pub const COMMANDS: &[Command] = &[
         summary: "Adds samples to one or more series that exist.",
         arguments: "sample{key@0 timestamp value:double}...",
         handler: timeseries::ts_madd,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.mget",
+        arity: -3,
+        flags: flag::READONLY,
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(N) where N is the number of series that match.",
+        summary: "Returns the latest sample of every series whose labels match.",
+        arguments: "[LATEST since=1.8.0] [labels(WITHLABELS | SELECTED_LABELS=label...)] \
+            FILTER=filter-expr...",
+        handler: timeseries::ts_mget,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.mrange",
+        arity: -5,
+        flags: flag::READONLY,
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(N + M) where N is the number of series that match and M the number of \
+            their samples in the range.",
+        summary: "Returns the samples between two timestamps of every series whose labels match.",
+        arguments: MRANGE_ARGUMENTS,
+        handler: timeseries::ts_mrange,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.mrevrange",
+        arity: -5,
+        flags: flag::READONLY,
+        since: "1.4.0",
+        group: Group::TimeSeries,
+        complexity: "O(N + M) where N is the number of series that match and M the number of \
+            their samples in the range.",
+        summary: "Like TS.MRANGE, the latest sample first.",
+        arguments: MRANGE_ARGUMENTS,
+        handler: timeseries::ts_mrevrange,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "ts.queryindex",
+        arity: -2,
+        flags: flag::READONLY,
+        since: "1.0.0",
+        group: Group::TimeSeries,
+        complexity: "O(N) where N is the number of series that match.",
+        summary: "Returns the keys of all series whose labels match.",
+        arguments: "filter-expr...",
+        handler: timeseries::ts_queryindex,
         ..Command::EMPTY
     },
     Command {
@@ -113,3 +233,15 @@ const RANGE_ARGUMENTS: &str = "key@0 from-timestamp to-timestamp [LATEST since=1
     | RANGE | COUNT | 'STD.P'=std-p:token | 'STD.S'=std-s:token | 'VAR.P'=var-p:token \
     | 'VAR.S'=var-s:token | TWA) bucket-duration:integer \
     [BUCKETTIMESTAMP=bucket-timestamp] [EMPTY]}]";
+
+/// The arguments of `TS.MRANGE` and `TS.MREVRANGE`.
+const MRANGE_ARGUMENTS: &str = "from-timestamp to-timestamp [LATEST since=1.8.0] \
+    [FILTER_BY_TS=timestamp...] [FILTER_BY_VALUE=value{min:double max:double}] \
+    [labels(WITHLABELS | SELECTED_LABELS=label...)] [COUNT=count:integer] \
+    [aggregation{[ALIGN=value] AGGREGATION=aggregator(AVG | FIRST | LAST | MIN | MAX | SUM \
+    | RANGE | COUNT | 'STD.P'=std-p:token | 'STD.S'=std-s:token | 'VAR.P'=var-p:token \
+    | 'VAR.S'=var-s:token | TWA) bucket-duration:integer \
+    [BUCKETTIMESTAMP=bucket-timestamp] [EMPTY]}] FILTER=filter-expr... \
+    [groupby{GROUPBY=label REDUCE=reducer(AVG | MIN | MAX | SUM | RANGE | COUNT \
+    | 'STD.P'=std-p:token | 'STD.S'=std-s:token | 'VAR.P'=var-p:token \
+    | 'VAR.S'=var-s:token)}]";
