@@ -121,7 +121,6 @@ pub(crate) struct Blocked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnTimeout {
     NullArray,
-    Null,
     /// A number (WAIT).
     Integer(i64),
 }

@@ -18,7 +18,7 @@ use common::resp::{Request, Value, encode_into, read_whole, request, typed};
 use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
 use pentad::config::Scheme;
-use pentad::protocol::resp::command::Group;
+use pentad::protocol::resp::command::{Group, flag};
 use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::{Clock, SystemClock};
 
@@ -78,7 +78,12 @@ fn compare_family(group: Group) {
         let mut rng = Rng::seeded(seed);
         let resp3 = rng.chance(50);
         let mut sequence = sequence(&mut rng, &family, &others);
-        sequence.retain(|request| !oracle.is_skipped(request) && !expires_too_soon(request));
+        sequence.retain(|request| {
+            !oracle.is_skipped(request)
+                && !expires_too_soon(request)
+                && !oracle.blocks_too_long(request)
+        });
+        oracle.part(&mut sequence);
         if found.len() < REPORTED_MAX
             && let Some(difference) = oracle.difference(&sequence, resp3)
         {
@@ -117,13 +122,6 @@ fn sequence(rng: &mut Rng, family: &[&Rule], others: &[&Rule]) -> Vec<Request> {
         } else {
             sequence.push(Generator::new(rng, now_s).request(rule));
         }
-    }
-    // Whatever was begun is ended, so that the state can be read.
-    if sequence
-        .iter()
-        .any(|request| request[0].eq_ignore_ascii_case(b"multi"))
-    {
-        sequence.push(request(&["DISCARD"]));
     }
     sequence
 }
@@ -227,12 +225,59 @@ impl Oracle {
     /// Whether a request has a word with which its command is not to be run.
     fn is_skipped(&self, request: &Request) -> bool {
         self.allowed_for(request).any(|allowed| match allowed.kind {
+            Kind::SkipWith("(nothing)") => request.len() == 1,
             Kind::SkipWith(word) => {
                 let mut words = request.iter().skip(1);
                 words.any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
             }
             _ => false,
         })
+    }
+
+    /// Leaves out of a sequence what must not be in one with another command.
+    fn part(&self, sequence: &mut Vec<Request>) {
+        let is = |request: &Request, name: &str| {
+            let words: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+            let command = self.table.find_request(&words);
+            command.is_some_and(|command| command.name == name)
+        };
+        for allowed in &self.allowed {
+            if let Kind::Apart(other) = allowed.kind
+                && sequence.iter().any(|request| is(request, other))
+            {
+                sequence.retain(|request| !is(request, allowed.command));
+            }
+        }
+    }
+
+    /// Whether a request may wait for a key (or a replica) for longer than a test can.
+    fn blocks_too_long(&self, request: &Request) -> bool {
+        const WAIT_S_MAX: f64 = 0.05;
+        let words: Vec<&[u8]> = request.iter().map(Vec::as_slice).collect();
+        let Some(command) = self.table.find_request(&words) else {
+            return false;
+        };
+        let is_wait = command.name.starts_with("wait");
+        if !command.has(flag::BLOCKING) && !is_wait {
+            return false;
+        }
+        let is_block = |word: &&[u8]| word.eq_ignore_ascii_case(b"BLOCK");
+        let (timeout, unit_s) = match command.name {
+            "blmpop" | "bzmpop" => (words.get(1), 1.0),
+            "xread" | "xreadgroup" => {
+                let at = words.iter().position(is_block);
+                (at.and_then(|at| words.get(at + 1)), 0.001)
+            }
+            _ if is_wait => (words.last(), 0.001),
+            _ => (words.last(), 1.0),
+        };
+        let text = timeout.map_or("", |text| std::str::from_utf8(text).unwrap_or_default());
+        match text.parse::<f64>() {
+            // Zero is forever.
+            Ok(timeout) => timeout == 0.0 || timeout * unit_s > WAIT_S_MAX,
+            // C reads hexadecimal numbers.
+            Err(_) => text.contains('x'),
+        }
     }
 
     /// What the file says of a request's command.
@@ -251,21 +296,29 @@ impl Oracle {
             request(&["FLUSHALL"]),
             request(&["HELLO", if resp3 { "3" } else { "2" }]),
         ];
+        // A transaction that was begun is ended, so that the reply for the end is seen.
+        let end = [request(&["DISCARD"])];
         let mut driven = Driven::new();
-        let (ours, theirs) = self.run(&mut driven, &[&begin[..], sequence].concat());
-        let ours = Value::read_all(&ours).split_off(begin.len());
-        let theirs = Value::read_all(&theirs).split_off(begin.len());
-        // With pushes and the like there is another number of replies: then only equal bytes will do.
-        let is_aligned = ours.len() == sequence.len() + 1;
+        let requests = [&begin[..], sequence, &end].concat();
+        let (ours, theirs) = self.run(&mut driven, &requests);
+        let (ours, theirs) = (Value::read_all(&ours), Value::read_all(&theirs));
+        // With pushes and the like there is another number of replies: any request's may be the one then.
+        let is_aligned = ours.len() == requests.len() + 1;
         for (index, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-            let request = sequence.get(index).filter(|_| is_aligned);
-            if !self.is_allowed(request, ours, theirs) {
+            let request = requests.get(index).filter(|_| is_aligned);
+            let candidates = request.map_or(&requests[..], std::slice::from_ref);
+            let is_exec = candidates
+                .iter()
+                .any(|request| request[0].eq_ignore_ascii_case(b"exec"));
+            let is_allowed = self.is_allowed(candidates, ours, theirs)
+                || is_exec && self.is_transaction_allowed(&requests, ours, theirs);
+            if !is_allowed {
                 let request = request.map_or("(unclear which request)".to_owned(), |r| typed(r));
                 return Some(Difference::new(request, ours.1, theirs.1));
             }
         }
         if ours.len() != theirs.len() {
-            let number = |replies: &[Seen<'_>]| (replies.len() - 1).to_string().into_bytes();
+            let number = |replies: &[Seen<'_>]| replies.len().to_string().into_bytes();
             let what = "number of replies".to_owned();
             return Some(Difference::new(what, &number(&ours), &number(&theirs)));
         }
@@ -313,7 +366,7 @@ impl Oracle {
             .iter()
             .zip(ours.iter().zip(&theirs))
             .find_map(|(request, (ours, theirs))| {
-                let is_allowed = self.is_allowed(Some(request), ours, theirs);
+                let is_allowed = self.is_allowed(std::slice::from_ref(request), ours, theirs);
                 (!is_allowed).then(|| {
                     let request = format!("{} in the end", typed(request));
                     Difference::new(request, ours.1, theirs.1)
@@ -331,7 +384,13 @@ impl Oracle {
         encode_into(&mut bytes, &[b"PING", MARK]);
         driven.set_now(SystemClock::default().now());
         let id = driven.open(Scheme::Resp);
-        let ours = driven.send(id, &bytes);
+        let mut ours = driven.send(id, &bytes);
+        // Those who wait for a key get their answer when their time is over.
+        while let Some(deadline_ms) = driven.engine.next_wait_deadline_ms() {
+            let now_ms = driven.now().monotonic_ms();
+            driven.advance_ms(deadline_ms.saturating_sub(now_ms));
+            ours.extend(driven.resume(id));
+        }
         driven.engine.close(id);
         (ours, self.redis.connect().run(requests, MARK))
     }
@@ -354,14 +413,35 @@ impl Oracle {
             .collect()
     }
 
-    /// Whether two replies to a request are equal, or different as they may be.
-    fn is_allowed(&self, request: Option<&Request>, ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
-        if ours.1 == theirs.1 {
-            return true;
+    /// Whether two replies to one of these requests are equal, or different as they may be.
+    fn is_allowed(&self, requests: &[Request], ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
+        let mut allowed = requests
+            .iter()
+            .flat_map(|request| self.allowed_for(request));
+        ours.1 == theirs.1 || allowed.any(|allowed| allowed.kind.allows(ours, theirs))
+    }
+
+    /// Whether two replies of a transaction consist of replies to these requests that may differ as they do.
+    fn is_transaction_allowed(
+        &self,
+        requests: &[Request],
+        ours: &Seen<'_>,
+        theirs: &Seen<'_>,
+    ) -> bool {
+        let items = |bytes: &'_ [u8]| {
+            bytes
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .map_or(0, |line| line + 1)
+        };
+        if !matches!((&ours.0, &theirs.0), (Value::Array(_), Value::Array(_))) {
+            return false;
         }
-        let Some(request) = request else { return false };
-        let mut allowed = self.allowed_for(request);
-        allowed.any(|allowed| allowed.kind.allows(ours, theirs))
+        let ours = Value::read_all(&ours.1[items(ours.1)..]);
+        let theirs = Value::read_all(&theirs.1[items(theirs.1)..]);
+        let mut pairs = ours.iter().zip(&theirs);
+        ours.len() == theirs.len()
+            && pairs.all(|(ours, theirs)| self.is_allowed(requests, ours, theirs))
     }
 
     /// Leaves out of a sequence what is not needed for a difference, and gives the one that is left.
@@ -404,6 +484,7 @@ struct Allowed {
 enum Kind {
     Skip,
     SkipWith(&'static str),
+    Apart(&'static str),
     Unchecked,
     Unordered,
     About(u64),
@@ -419,7 +500,7 @@ impl Allowed {
 impl Kind {
     fn allows(&self, ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
         match self {
-            Kind::Skip | Kind::SkipWith(_) => false,
+            Kind::Skip | Kind::SkipWith(_) | Kind::Apart(_) => false,
             Kind::Unchecked => !ours.0.is_error() && !theirs.0.is_error(),
             Kind::Unordered => {
                 let (mut ours, mut theirs) = (ours.0.clone(), theirs.0.clone());
@@ -470,6 +551,7 @@ fn read_differences() -> Vec<Allowed> {
             let (command, kind) = match fields[..] {
                 ["skip", command, _] => (command, Kind::Skip),
                 ["skip", command, word, _] => (command, Kind::SkipWith(word)),
+                ["apart", command, other, _] => (command, Kind::Apart(other)),
                 ["unchecked", command, _] => (command, Kind::Unchecked),
                 ["unordered", command, _] => (command, Kind::Unordered),
                 ["about", command, distance, _] => (

@@ -59,6 +59,7 @@ impl Driven {
         self.now.unix_us += ms as i64 * 1000;
         self.now.monotonic_us += ms * 1000;
         self.engine.set_now(self.now);
+        self.engine.check_waits();
     }
 
     /// Sets the clocks.
@@ -79,6 +80,11 @@ impl Driven {
     /// Hands bytes to a connection, lets it run all that is complete in them, and gives what it answered.
     pub fn send(&mut self, id: ConnId, bytes: &[u8]) -> Vec<u8> {
         self.engine.receive(id, bytes);
+        self.resume(id)
+    }
+
+    /// Lets a connection run on, as far as it can, and gives what it answered.
+    pub fn resume(&mut self, id: ConnId) -> Vec<u8> {
         let mut answer = self.read(id);
         while self.engine.flow(id) == Some(Flow::Turn) {
             self.engine.resume(id);

@@ -249,10 +249,12 @@ impl<'a> Generator<'a> {
             }
             // What expires does so long after the test, or at once: two servers' clocks are never the same.
             ("seconds", _) => self.time(&["100", "1000", "5000", "0", "-1", "-100"]),
+            ("milliseconds", _) if argument.token == Some("BLOCK") => self.time(&["1", "2", "-1"]),
             ("milliseconds", _) => {
                 self.time(&["100000", "1000000", "5000123", "0", "-1", "-100000"])
             }
-            ("timeout", _) => self.time(&["0.01", "0.02", "0.001", "-1", "1e400"]),
+            ("timeout", Kind::Integer) => self.time(&["1", "2", "-1"]),
+            ("timeout", _) => self.time(&["0.001", "0.002", "0.003", "-1", "1e400"]),
             ("unix-time-milliseconds", _) => self.point_in_time(1000),
             (_, Kind::UnixTime) => self.point_in_time(1),
             ("protover", _) => self.rng.pick(&["2", "3", "3", "1", "4", "x"]).to_string(),

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::resp::{Request, Value, encode, encode_into};
+use super::resp::{Request, Value, encode, encode_into, typed};
 
 /// How long a server may take to start, or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -37,7 +37,8 @@ impl Redis {
         let started = Command::new("redis-server")
             .args(["--port", "0", "--unixsocket", "socket"])
             .args(["--save", "", "--appendonly", "no"])
-            .args(["--enable-debug-command", "yes"])
+            // It looks whether blocked clients have waited long enough so many times a second.
+            .args(["--hz", "500"])
             .current_dir(&dir)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -120,7 +121,7 @@ impl Connection {
                 .len()
                 .checked_sub(mark.len() + 2)
                 .is_some_and(|from| self.input[from..].starts_with(mark));
-            if found || !self.fill() {
+            if found || !self.fill_or_tell(|| requests.iter().map(|r| typed(r) + "\n").collect()) {
                 return std::mem::take(&mut self.input);
             }
         }
@@ -128,6 +129,11 @@ impl Connection {
 
     /// Reads more; false at the end.
     fn fill(&mut self) -> bool {
+        self.fill_or_tell(String::new)
+    }
+
+    /// As [`Connection::fill`]; when nothing comes it fails and tells what was asked.
+    fn fill_or_tell(&mut self, asked: impl FnOnce() -> String) -> bool {
         let mut buffer = [0; 64 * 1024];
         match self.stream.read(&mut buffer) {
             Ok(0) => false,
@@ -137,7 +143,8 @@ impl Connection {
             }
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
             Err(error) => panic!(
-                "redis-server does not answer ({error}); so far: {}",
+                "redis-server does not answer ({error}) to\n{}so far: {}",
+                asked(),
                 self.input.escape_ascii()
             ),
         }

@@ -199,7 +199,7 @@ fn switch_tracking_on(cx: &mut Cx<'_>, mut wanted: TrackingOptions) -> Done {
     }
     if wanted.opt_in && wanted.opt_out {
         return Err(CommandError::text(
-            "ERR You can't use both OPTIN and OPTOUT",
+            "ERR You can't specify both OPTIN mode and OPTOUT mode",
         ));
     }
     if wanted.broadcast {

@@ -290,12 +290,17 @@ fn move_or_wait(
     timeout_ms: Option<u64>,
 ) -> Done {
     if !move_element(cx, args, from_end, to_end)? {
+        // In a transaction Redis answers a null string, and a null array when the time is up.
+        if cx.client.denies_blocking() {
+            cx.reply().null();
+            return Ok(());
+        }
         let keys = args.iter_from(1).take(1).collect();
         let wait = Wait {
             keys,
             wants: Some(Type::List),
             timeout_ms,
-            on_timeout: OnTimeout::Null,
+            on_timeout: OnTimeout::NullArray,
         };
         cx.block(args, wait);
     }
@@ -350,8 +355,8 @@ pub fn lmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 
 /// `BLMPOP timeout numkeys key [key ...] LEFT | RIGHT [COUNT count]`
 pub fn blmpop(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
-    let timeout_ms = parse_timeout_s(&args[1])?;
     let request = MultiPop::parse(args, 2)?;
+    let timeout_ms = parse_timeout_s(&args[1])?;
     if !request.run(cx)? {
         let wait = Wait {
             keys: request.keys,

@@ -314,7 +314,7 @@ fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) 
     } else {
         match resolve(command, args) {
             Ok(command) => run(command, args, cx),
-            Err(error) => cx.refuse(&error),
+            Err(error) => transactions::refuse(command, &error, cx),
         }
     }
     cx.react();

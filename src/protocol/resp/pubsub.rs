@@ -32,12 +32,11 @@ pub fn sunsubscribe(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 }
 
 fn add(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind, word: &str) -> Done {
-    // In a transaction a RESP2 client could not tell the messages from the transaction's replies.
-    if cx.client.denies_blocking() && !cx.client.resp3 {
-        return Err(CommandError::err(format_args!(
-            "{} isn't allowed for a RESP2 client inside a transaction",
-            word.to_ascii_uppercase()
-        )));
+    // In a transaction nobody can tell the messages from the replies. Redis lets the two older ones be all the same.
+    if cx.client.denies_blocking() && matches!(kind, Kind::Shard) {
+        return Err(CommandError::text(
+            "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client",
+        ));
     }
     let slot = cx.client.slot;
     for topic in args.iter_from(1) {
@@ -118,6 +117,12 @@ pub fn pubsub_shardchannels(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 }
 
 fn channels(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Done {
+    if args.len() > 3 {
+        let name = String::from_utf8_lossy(&args[1]);
+        return Err(CommandError::err(format_args!(
+            "unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP."
+        )));
+    }
     let pattern = args.get(2);
     let names: Vec<Vec<u8>> = cx
         .hub

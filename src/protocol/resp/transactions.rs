@@ -1,5 +1,6 @@
 //! The commands of transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
+use super::command::Command;
 use super::{Args, CommandError, special};
 use crate::client::{Transaction, WatchedKey};
 use crate::protocol::Cx;
@@ -43,6 +44,29 @@ pub fn exec(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.client.extras_mut().in_exec = false;
     cx.client.settle();
     Ok(())
+}
+
+/// Refuses a request that names no command, or has too few or too many arguments. EXEC ends its transaction even so.
+pub(super) fn refuse(command: Option<&Command>, error: &CommandError, cx: &mut Cx<'_>) {
+    let is_exec = command.is_some_and(|command| command.name == "exec");
+    // A client in no special state has no transaction.
+    if cx.client.special {
+        let transaction = &mut cx.client.extras_mut().transaction;
+        if is_exec {
+            *transaction = None;
+            forget_watched(cx);
+            cx.client.settle();
+        } else if let Some(transaction) = transaction {
+            transaction.broken = true;
+        }
+    }
+    if !is_exec {
+        return cx.refuse(error);
+    }
+    let text = error.to_string();
+    let text = text.strip_prefix("ERR ").unwrap_or(&text);
+    let text = format!("EXECABORT Transaction discarded because of: {text}");
+    cx.refuse(&CommandError::Other(text.into()));
 }
 
 pub fn discard(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
