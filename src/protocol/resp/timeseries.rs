@@ -69,9 +69,8 @@ pub fn ts_decrby(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 /// `TS.INCRBY key addend [TIMESTAMP timestamp]`, and the options of TS.CREATE: adds to the newest value, at a timestamp
 /// that is no older.
 fn increase(cx: &mut Cx<'_>, args: Args<'_>, sign: f64) -> Done {
-    let by = crate::number::parse_f64(&args[2]).ok_or(CommandError::text(
-        "ERR TSDB: invalid increase/decrease value",
-    ))?;
+    const INVALID: CommandError = CommandError::text("ERR TSDB: invalid increase/decrease value");
+    let by = crate::number::parse_f64(&args[2]).ok_or(INVALID)?;
     let mut options = CreateOptions::parse(args, 3)?;
     let timestamp = match options.timestamp.take() {
         Some(text) => parse_timestamp(cx, text)?,
@@ -84,8 +83,12 @@ fn increase(cx: &mut Cx<'_>, args: Args<'_>, sign: f64) -> Done {
             "TSDB: timestamp must be equal to or higher than the maximum existing timestamp",
         ));
     }
-    create_if_missing(cx, &args[1], options.series);
     let value = last.map_or(0.0, |last| last.value) + sign * by;
+    // Only finite values can be written as a command, which is what a journal needs.
+    if !value.is_finite() {
+        return Err(INVALID);
+    }
+    create_if_missing(cx, &args[1], options.series);
     add(cx, &args[1], timestamp, value, Some(DuplicatePolicy::Last))?;
     cx.reply().integer(timestamp);
     Ok(())
@@ -873,8 +876,7 @@ fn parse_value(text: &[u8]) -> Result<f64, CommandError> {
     value.filter(|value| value.is_finite()).ok_or(INVALID)
 }
 
-/// `*` is now; the commands take no time before 1970 (the metrics protocol does).
-/// Unlike RedisTimeSeries it lets times before 1970 be: the metrics protocol has them, and its samples are told (see
+/// `*` is now. Unlike RedisTimeSeries it lets times before 1970 be: the metrics protocol has them, and its samples are told (see
 /// `change.rs`) and read by these commands.
 fn parse_timestamp(cx: &Cx<'_>, text: &[u8]) -> Result<i64, CommandError> {
     if text == b"*" {
