@@ -56,11 +56,11 @@ impl std::fmt::Display for ProtocolError {
         match self {
             ProtocolError::ArgumentCount => f.write_str("invalid multibulk length"),
             ProtocolError::ExpectedBulk(byte) => {
-                // As C prints a character: the bytes of an error reply must stay on one line.
-                let shown = if byte.is_ascii_graphic() || *byte == b' ' {
-                    *byte as char
-                } else {
-                    '?'
+                // An error reply is one line of text.
+                let shown = match byte {
+                    b'\r' | b'\n' => ' ',
+                    b' '..=b'~' => *byte as char,
+                    _ => '?',
                 };
                 write!(f, "expected '$', got '{shown}'")
             }
@@ -83,8 +83,8 @@ pub struct ParseLimits {
     pub line_bytes_max: usize,
 }
 
-/// Arguments of one request that may be announced, as in Redis.
-const ARGUMENTS_MAX: i64 = 1024 * 1024;
+/// Arguments of one request that may be announced, as in Redis. Nothing is kept for them before they come.
+const ARGUMENTS_MAX: i64 = i32::MAX as i64;
 
 /// Where the parser is in a request that is not complete.
 #[derive(Debug, Default)]
@@ -216,7 +216,8 @@ impl Partial {
                     consumed: end + 1,
                 }
             }
-            None if input.len() > limits.line_bytes_max => {
+            // One byte more than the limit may be the `\r` of a line that is as long as it may be.
+            None if input.len() > limits.line_bytes_max + 1 => {
                 Parsed::Invalid(ProtocolError::InlineTooLong)
             }
             None => {
@@ -247,6 +248,9 @@ impl Partial {
             return Number::NeedMore;
         };
         let end = self.scanned + found;
+        if end > limits.line_bytes_max {
+            return Number::TooLong;
+        }
         // The line feed must have come too, though what it is does not matter.
         if rest.len() < end + 2 {
             self.scanned = end;
@@ -269,9 +273,8 @@ pub fn split_inline(
     bytes: &mut Vec<u8>,
     spans: &mut Vec<Span>,
 ) -> Result<(), ProtocolError> {
-    // Redis's isspace(), and a NUL ends its string.
+    // Redis's isspace().
     let is_blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
-    let line = memchr(0, line).map_or(line, |nul| &line[..nul]);
     let mut at = 0;
     loop {
         while line.get(at).is_some_and(|byte| is_blank(*byte)) {
@@ -394,7 +397,7 @@ mod tests {
         for (input, error) in [
             (&b"*x\r\n"[..], "invalid multibulk length"),
             (b"*01\r\n", "invalid multibulk length"),
-            (b"*1048577\r\n", "invalid multibulk length"),
+            (b"*2147483648\r\n", "invalid multibulk length"),
             (b"*99999999999999999999\r\n", "invalid multibulk length"),
             (b"*1\r\n+OK\r\n", "expected '$', got '+'"),
             (b"*1\r\n\0", "expected '$', got '?'"),
@@ -414,7 +417,7 @@ mod tests {
             assert_eq!(got.to_string(), format!("Protocol error: {error}"));
         }
         assert_eq!(
-            parse(&[b'a'; 101]).0,
+            parse(&[b'a'; 102]).0,
             Parsed::Invalid(ProtocolError::InlineTooLong)
         );
         assert_eq!(
@@ -472,6 +475,6 @@ mod tests {
         );
         assert_eq!(split(br#"set "k"x"#), Err(ProtocolError::UnbalancedQuotes));
         assert_eq!(split(br#"set "\xzz""#), words(&[b"set", b"xzz"]));
-        assert_eq!(split(b"get k\0rest"), words(&[b"get", b"k"]));
+        assert_eq!(split(b"get k\0rest"), words(&[b"get", b"k\0rest"]));
     }
 }
