@@ -278,8 +278,8 @@ impl ClientType {
 
 fn parse_client_id(text: &[u8]) -> Result<u64, CommandError> {
     crate::number::parse_i64(text)
-        .and_then(|id| u64::try_from(id).ok())
-        .filter(|id| *id > 0)
+        // Nobody has a negative one: it names none.
+        .map(|id| u64::try_from(id).unwrap_or(0))
         .ok_or(CommandError::text("ERR Invalid client ID"))
 }
 
