@@ -45,7 +45,7 @@ use pentad::keyspace::Seed;
 
 use engine::EngineTransport;
 use replay::{Cut, Over, Way, replay};
-use script::Script;
+use script::{Form, Script};
 use socket::SocketTransport;
 
 /// One test for each file, and one that there is no other file.
@@ -73,11 +73,43 @@ macro_rules! transcripts {
 }
 
 transcripts! {
-    counter counter_limits
-    lab lab_limits lab_byte lab_digit
-    metrics metrics_bad
+    counter
+    counter_limits
+    cross
+    cross_databases
+    idle
+    lab
+    lab_byte
+    lab_digit
+    lab_limits
+    metrics
+    metrics_bad
+    refused
+    resp_client
+    resp_command
+    resp_command_all
+    resp_connection
+    resp_databases
+    resp_expiry
+    resp_hello
+    resp_inline
+    resp_json
+    resp_keys
+    resp_limits
+    resp_object
+    resp_pipeline
+    resp_protocol
+    resp_server
+    resp_string
+    resp_string_many
+    resp_string_number
+    resp_string_range
+    resp_ts
+    resp_types
+    resp_unknown
+    speicher
+    speicher_bad
     timeseries_query
-    speicher speicher_bad
 }
 
 /// The examples of README.md are transcripts too: its blocks that are marked with the word `transcript`.
@@ -157,25 +189,27 @@ fn ways(script: &Script) -> Vec<Way> {
     for over in [Over::Engine, Over::EngineOneRequestATurn, Over::Socket] {
         for &form in script.forms() {
             let mut cuts = vec![Cut::Whole, Cut::ByteByByte];
-            cuts.extend(
-                positions(script.longest_chunk(form), over)
-                    .into_iter()
-                    .map(Cut::At),
-            );
+            cuts.extend(positions(script, form, over).into_iter().map(Cut::At));
             ways.extend(cuts.into_iter().map(|cut| Way { form, cut, over }));
         }
     }
     ways
 }
 
-/// Where chunks are cut in two: everywhere, but of the long ones at a choice of places; the ends are among them.
-fn positions(longest: usize, over: Over) -> Vec<usize> {
-    let all = longest.saturating_sub(1);
-    let most = match over {
-        Over::Engine => 1000,
-        Over::EngineOneRequestATurn => 50,
-        Over::Socket => 100,
+/// Where chunks are cut in two: everywhere, but at a choice of places, the ends among them, where a file is so long that
+/// this would take too long.
+fn positions(script: &Script, form: Form, over: Over) -> Vec<usize> {
+    let budget_bytes = match over {
+        Over::Engine => 3_000_000,
+        Over::EngineOneRequestATurn => 300_000,
+        Over::Socket => 60_000,
     };
+    let lens = script.chunk_lens(form);
+    let most = (budget_bytes / lens.iter().sum::<usize>().max(1)).max(20);
+    let all = lens
+        .iter()
+        .max()
+        .map_or(0, |longest| longest.saturating_sub(1));
     if all <= most {
         return (1..=all).collect();
     }

@@ -53,7 +53,7 @@ pub fn replay(script: &Script, way: Way, transport: &mut dyn Transport) -> Resul
             .map(|connection| transport.is_closed(connection))
             .collect();
         act(&step.action, way, transport)
-            .map_err(|error| format!("{}:{}: {error}", script.path, step.line))?;
+            .map_err(|error| format!("{}:{}: {way:?}: {error}", script.path, step.line))?;
         for (connection, name) in script.connections.iter().enumerate() {
             let expected = step.expected.iter().find(|e| e.connection == connection);
             let received = transport.take_received(connection);
@@ -87,6 +87,9 @@ pub fn replay(script: &Script, way: Way, transport: &mut dyn Transport) -> Resul
 
 fn act(action: &Action, way: Way, transport: &mut dyn Transport) -> Result<(), String> {
     match action {
+        Action::Open { connection, .. } if !transport.is_closed(*connection) => {
+            Err("the connection is open".to_owned())
+        }
         Action::Open {
             connection,
             listener,

@@ -12,6 +12,8 @@ pub struct Script {
     /// What the server is told.
     pub limits: Limits,
     pub listeners: Vec<Listen>,
+    /// RESP commands are only typed, not sent as arrays.
+    pub inline: bool,
     /// The names of the connections; the unnamed one is `""`.
     pub connections: Vec<String>,
     pub steps: Vec<Step>,
@@ -72,6 +74,7 @@ impl Script {
                 path: path.to_owned(),
                 limits: Limits::default(),
                 listeners: Vec::new(),
+                inline: false,
                 connections: Vec::new(),
                 steps: Vec::new(),
             },
@@ -90,22 +93,22 @@ impl Script {
     /// The forms that make a difference for it.
     pub fn forms(&self) -> &'static [Form] {
         let has = |schemes: &[Scheme]| self.listeners.iter().any(|l| schemes.contains(&l.scheme));
-        if has(&[Scheme::Resp]) {
+        if has(&[Scheme::Resp]) && !self.inline {
             &[Form::Typed, Form::OtherLineEnd, Form::Array]
-        } else if has(&[Scheme::Lab, Scheme::Metrics, Scheme::Counter]) {
+        } else if has(&[Scheme::Resp, Scheme::Lab, Scheme::Metrics, Scheme::Counter]) {
             &[Form::Typed, Form::OtherLineEnd]
         } else {
             &[Form::Typed]
         }
     }
 
-    /// The length of the longest chunk in this form.
-    pub fn longest_chunk(&self, form: Form) -> usize {
+    /// The lengths of all chunks in this form.
+    pub fn chunk_lens(&self, form: Form) -> Vec<usize> {
         let chunks = self.steps.iter().filter_map(|step| match &step.action {
             Action::Send { chunk, .. } => Some(chunk.bytes(form).len()),
             _ => None,
         });
-        chunks.max().unwrap_or(0)
+        chunks.collect()
     }
 }
 
@@ -167,9 +170,16 @@ fn words(line: &str) -> Vec<Vec<u8>> {
     let mut rest = line.trim_start();
     while let Some(first) = rest.chars().next() {
         let (word, end) = if matches!(first, '"' | '\'') {
-            let mut end = 1;
-            while !rest[end..].starts_with(first) {
-                end += if rest[end..].starts_with('\\') { 2 } else { 1 };
+            let mut chars = rest.char_indices().skip(1);
+            let mut end = rest.len() - 1;
+            while let Some((at, char)) = chars.next() {
+                if char == first {
+                    end = at;
+                    break;
+                }
+                if char == '\\' {
+                    chars.next();
+                }
             }
             let inner = &rest[1..end];
             let word = if first == '"' {
@@ -248,6 +258,10 @@ impl Reader {
             ["listen", url] => self.listen(url, ""),
             ["listen", url, "as", name] => self.listen(url, name),
             ["limit", name, value] => self.limit(name, value),
+            ["inline"] => {
+                self.script.inline = true;
+                Ok(())
+            }
             ["open"] => self.open("", ""),
             ["open", name] => self.open(name, name),
             ["open", name, "like", other] => self.open(name, other),
@@ -256,7 +270,7 @@ impl Reader {
             ["close"] => self.close(""),
             ["close", name] => self.close(name),
             ["clock", advance] => self.clock(advance),
-            _ => Err("expected a line sent, a line to come, or one of listen, limit, open, half-close, close, clock".to_owned()),
+            _ => Err("expected a line sent, a line to come, or one of listen, limit, inline, open, half-close, close, clock".to_owned()),
         }
     }
 

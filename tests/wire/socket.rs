@@ -20,6 +20,9 @@ use crate::script::Script;
 /// Longer than any answer takes, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What is longer than this may hold more requests than a connection may have run in one turn.
+const LONG_BYTES: usize = 2048;
+
 pub struct SocketTransport {
     clock: Arc<AtomicU64>,
     handle: Handle,
@@ -117,11 +120,20 @@ impl SocketTransport {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || self.thread.as_ref().is_none_or(JoinHandle::is_finished) {
-                return Err(format!("the server does not answer: {report:?}"));
+                return Err(format!(
+                    "the server does not answer: {report:?}, but {} bytes were sent, {} came, {} connections are over",
+                    self.sent_bytes, self.received_bytes, self.ended
+                ));
             }
             // What the server has reported as sent may take a moment to arrive, without a new report.
             report = self.reports.wait(report.turns, Duration::from_millis(1));
         }
+    }
+
+    fn wait_a_turn(&mut self) -> Result<(), String> {
+        let turns = self.reports.get().turns;
+        self.handle.wake();
+        self.settle_when(|_, report, _| report.turns > turns)
     }
 
     fn read(&mut self, index: usize) {
@@ -193,6 +205,14 @@ impl Transport for SocketTransport {
         })?;
         // What a closed connection has not received it never will.
         self.sent_bytes = self.reports.get().input_bytes;
+        // More requests than are run in a turn take some.
+        while bytes.len() > LONG_BYTES {
+            let received_bytes = self.received_bytes;
+            self.wait_a_turn()?;
+            if self.received_bytes == received_bytes {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -213,12 +233,8 @@ impl Transport for SocketTransport {
     fn advance_clock(&mut self, ms: u64) -> Result<(), String> {
         self.clock.fetch_add(ms, Ordering::SeqCst);
         // A turn that is under way may have read the clock before; the one after the next has not.
-        for _ in 0..2 {
-            let turns = self.reports.get().turns;
-            self.handle.wake();
-            self.settle_when(|_, report, _| report.turns > turns)?;
-        }
-        Ok(())
+        self.wait_a_turn()?;
+        self.wait_a_turn()
     }
 
     fn is_closed(&self, connection: usize) -> bool {
