@@ -77,7 +77,7 @@ impl Keyspace {
         }
     }
 
-    /// The same, together with the source of random choices.
+    /// As [`Keyspace::read`], together with the source of random choices.
     pub fn read_at_random<T: Collection>(
         &mut self,
         key: &Key<'_>,

@@ -16,6 +16,7 @@ mod collection;
 pub mod collections;
 mod databases;
 mod generic;
+mod hash_ops;
 mod json_ops;
 mod list_ops;
 mod maintenance;
@@ -28,7 +29,7 @@ pub mod json;
 pub mod series;
 mod value;
 
-pub use collection::Open;
+pub use collection::{Collection, Open};
 pub use collections::{Entry, Hash, KeyedState, List, Set, Settings, ZSet};
 pub use databases::Counts;
 pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};

@@ -37,6 +37,16 @@ impl<'a> Args<'a> {
         crate::number::parse_i64(&self[index]).ok_or(CommandError::NotInteger)
     }
 
+    /// The same, but not the one integer whose negative is none.
+    pub fn negatable_integer(&self, index: usize) -> Result<i64, CommandError> {
+        match self.integer(index)? {
+            i64::MIN => Err(CommandError::text(
+                "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+            )),
+            integer => Ok(integer),
+        }
+    }
+
     /// Whether the argument at `index` is this word, in any case.
     pub fn is(&self, index: usize, word: &str) -> bool {
         self.get(index)

@@ -1,6 +1,7 @@
 //! The commands on keys of any type.
 
 use super::blocking::{Wait, parse_timeout_ms};
+use super::scan::{Found, ScanOptions, parse_cursor};
 use super::{Args, CommandError};
 use crate::client::OnTimeout;
 use crate::glob;
@@ -319,72 +320,16 @@ pub fn keys(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub fn scan(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let cursor = parse_cursor(&args[1])?;
-    let mut pattern = None;
-    let mut count = 10;
-    let mut wanted = None;
-    let mut at = 2;
-    while at < args.len() {
-        if at + 1 == args.len() {
-            return Err(CommandError::Syntax);
-        }
-        if args.is(at, "count") {
-            count = args.integer(at + 1)?;
-            if count < 1 {
-                return Err(CommandError::Syntax);
-            }
-        } else if args.is(at, "match") {
-            pattern = args.get(at + 1).filter(|pattern| *pattern != b"*");
-        } else if args.is(at, "type") {
-            wanted = args.get(at + 1);
-        } else {
-            return Err(CommandError::Syntax);
-        }
-        at += 2;
-    }
+    let options = ScanOptions::parse(args, 2, true)?;
     let mut found = Found::default();
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let next = cx.keyspace.scan(cx.client.db, cursor, count, |key, kind| {
-        let is_wanted = wanted.is_none_or(|name| name.eq_ignore_ascii_case(kind.name().as_bytes()));
-        if is_wanted && pattern.is_none_or(|pattern| glob::matches(pattern, key, false)) {
+    let db = cx.client.db;
+    let next = cx.keyspace.scan(db, cursor, options.count, |key, kind| {
+        if options.wants_type(kind) && options.matches(key) {
             found.add(key);
         }
     });
-    let mut reply = cx.reply();
-    reply.array(2);
-    reply.bulk(next.to_string().as_bytes());
-    found.reply(cx);
+    found.reply_with_cursor(cx, next);
     Ok(())
-}
-
-pub(super) fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
-    std::str::from_utf8(text)
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .ok_or(CommandError::text("ERR invalid cursor"))
-}
-
-/// Keys that a walk has found, in one buffer: their number must be said before them.
-#[derive(Default)]
-struct Found {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-}
-
-impl Found {
-    fn add(&mut self, key: &[u8]) {
-        self.bytes.extend_from_slice(key);
-        self.ends.push(self.bytes.len());
-    }
-
-    fn reply(&self, cx: &mut Cx<'_>) {
-        let mut reply = cx.reply();
-        reply.array(self.ends.len());
-        let mut start = 0;
-        for &end in &self.ends {
-            reply.bulk(&self.bytes[start..end]);
-            start = end;
-        }
-    }
 }
 
 pub fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>) -> Done {

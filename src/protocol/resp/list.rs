@@ -4,8 +4,7 @@ use super::blocking::{Wait, parse_timeout_s};
 use super::{Args, CommandError};
 use crate::client::OnTimeout;
 use crate::keyspace::collections::list::{End, Side};
-use crate::keyspace::{Entry, Key, Keyspace, List, ListSetError, Type, list_absolute, list_range};
-use crate::number::INT_TEXT;
+use crate::keyspace::{Key, Keyspace, List, ListSetError, Type, list_absolute, list_range};
 use crate::protocol::Cx;
 
 type Done = Result<(), CommandError>;
@@ -177,16 +176,11 @@ pub fn lpos(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
             return Err(CommandError::Syntax);
         }
         if args.is(at, "rank") {
-            rank = args.integer(at + 1)?;
+            rank = args.negatable_integer(at + 1)?;
             if rank == 0 {
                 return Err(CommandError::text(
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use \
                      negative to start from the end of the list",
-                ));
-            }
-            if rank == i64::MIN {
-                return Err(CommandError::text(
-                    "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
                 ));
             }
         } else if args.is(at, "count") {
@@ -414,14 +408,5 @@ impl<'a> MultiPop<'a> {
             return Ok(true);
         }
         Ok(false)
-    }
-}
-
-impl super::Reply<'_> {
-    /// An element of a collection.
-    #[inline]
-    pub(crate) fn entry(&mut self, entry: Entry<'_>) {
-        let mut room = INT_TEXT;
-        self.bulk(entry.text(&mut room));
     }
 }

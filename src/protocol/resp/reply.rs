@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::buffer::Output;
-use crate::keyspace::Str;
-use crate::number::{format_i64, push_f64, push_i64};
+use crate::keyspace::{Entry, Str};
+use crate::number::{INT_TEXT, format_i64, push_f64, push_i64};
 
 /// A client's output, and the version of the protocol it speaks.
 pub struct Reply<'a> {
@@ -93,6 +93,21 @@ impl Reply<'_> {
     pub fn string_or_null(&mut self, string: Option<Str<'_>>) {
         match string {
             Some(string) => self.string(string),
+            None => self.null(),
+        }
+    }
+
+    /// An element of a collection.
+    #[inline]
+    pub fn entry(&mut self, entry: Entry<'_>) {
+        self.bulk(entry.text(&mut INT_TEXT.clone()));
+    }
+
+    /// An element of a collection, or nothing.
+    #[inline]
+    pub fn entry_or_null(&mut self, entry: Option<Entry<'_>>) {
+        match entry {
+            Some(entry) => self.entry(entry),
             None => self.null(),
         }
     }

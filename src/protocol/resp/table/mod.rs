@@ -5,6 +5,7 @@
 
 mod connection;
 mod generic;
+mod hash;
 mod json;
 mod list;
 mod pubsub;
@@ -19,6 +20,7 @@ use super::command::Command;
 pub const FAMILIES: &[&[Command]] = &[
     connection::COMMANDS,
     generic::COMMANDS,
+    hash::COMMANDS,
     json::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,

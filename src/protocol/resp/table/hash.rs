@@ -1,0 +1,228 @@
+//! The rows of the hash commands: what each is, and which function runs it.
+
+use crate::protocol::resp::command::access::{ACCESS, DELETE, INSERT, RO, RW, UPDATE};
+use crate::protocol::resp::command::{Command, Group, KeySpec, flag};
+use crate::protocol::resp::hash;
+
+/// The hash commands.
+pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "hdel",
+        arity: -3,
+        flags: flag::WRITE | flag::FAST,
+        keys: &[KeySpec::one(1, RW | DELETE)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the number of fields to be removed.",
+        summary: "Delete one or more hash fields",
+        history: &[("2.4.0", "Accepts multiple `field` arguments.")],
+        arguments: "key@0 field...",
+        handler: hash::hdel,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hexists",
+        arity: 3,
+        flags: flag::READONLY | flag::FAST,
+        keys: &[KeySpec::one(1, RO)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Determine if a hash field exists",
+        arguments: "key@0 field",
+        handler: hash::hexists,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hget",
+        arity: 3,
+        flags: flag::READONLY | flag::FAST,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Get the value of a hash field",
+        arguments: "key@0 field",
+        handler: hash::hget,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hgetall",
+        arity: 2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        tips: &["nondeterministic_output_order"],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the size of the hash.",
+        summary: "Get all the fields and values in a hash",
+        arguments: "key@0",
+        handler: hash::hgetall,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hincrby",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Increment the integer value of a hash field by the given number",
+        arguments: "key@0 field increment:integer",
+        handler: hash::hincrby,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hincrbyfloat",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "2.6.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Increment the float value of a hash field by the given amount",
+        arguments: "key@0 field increment:double",
+        handler: hash::hincrbyfloat,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hkeys",
+        arity: 2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        tips: &["nondeterministic_output_order"],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the size of the hash.",
+        summary: "Get all the fields in a hash",
+        arguments: "key@0",
+        handler: hash::hkeys,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hlen",
+        arity: 2,
+        flags: flag::READONLY | flag::FAST,
+        keys: &[KeySpec::one(1, RO)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Get the number of fields in a hash",
+        arguments: "key@0",
+        handler: hash::hlen,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hmget",
+        arity: -3,
+        flags: flag::READONLY | flag::FAST,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the number of fields being requested.",
+        summary: "Get the values of all the given hash fields",
+        arguments: "key@0 field...",
+        handler: hash::hmget,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hmset",
+        arity: -4,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | UPDATE)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the number of fields being set.",
+        summary: "Set multiple hash fields to multiple values",
+        deprecated: Some(("4.0.0", "`HSET` with multiple field-value pairs")),
+        arguments: "key@0 field_value{field value}...",
+        handler: hash::hmset,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hrandfield",
+        arity: -2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        tips: &["nondeterministic_output"],
+        since: "6.2.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the number of fields returned",
+        summary: "Get one or multiple random fields from a hash",
+        arguments: "key@0 [options{count:integer [WITHVALUES]}]",
+        handler: hash::hrandfield,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hscan",
+        arity: -3,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        tips: &["nondeterministic_output"],
+        since: "2.8.0",
+        group: Group::Hash,
+        complexity: "O(1) for every call. O(N) for a complete iteration, including enough \
+            command calls for the cursor to return back to 0. N is the number of elements \
+            inside the collection..",
+        summary: "Incrementally iterate hash fields and associated values",
+        arguments: "key@0 cursor:integer [MATCH=pattern:pattern] [COUNT=count:integer]",
+        handler: hash::hscan,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hset",
+        arity: -4,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | UPDATE)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(1) for each field/value pair added, so O(N) to add N field/value \
+            pairs when the command is called with multiple field/value pairs.",
+        summary: "Set the string value of a hash field",
+        history: &[("4.0.0", "Accepts multiple `field` and `value` arguments.")],
+        arguments: "key@0 field_value{field value}...",
+        handler: hash::hset,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hsetnx",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM | flag::FAST,
+        keys: &[KeySpec::one(1, RW | INSERT)],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Set the value of a hash field, only if the field does not exist",
+        arguments: "key@0 field value",
+        handler: hash::hsetnx,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hstrlen",
+        arity: 3,
+        flags: flag::READONLY | flag::FAST,
+        keys: &[KeySpec::one(1, RO)],
+        since: "3.2.0",
+        group: Group::Hash,
+        complexity: "O(1)",
+        summary: "Get the length of the value of a hash field",
+        arguments: "key@0 field",
+        handler: hash::hstrlen,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "hvals",
+        arity: 2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        tips: &["nondeterministic_output_order"],
+        since: "2.0.0",
+        group: Group::Hash,
+        complexity: "O(N) where N is the size of the hash.",
+        summary: "Get all the values in a hash",
+        arguments: "key@0",
+        handler: hash::hvals,
+        ..Command::EMPTY
+    },
+];
