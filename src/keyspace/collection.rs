@@ -77,6 +77,18 @@ impl Keyspace {
         }
     }
 
+    /// The live value of type `T` at the key, which has been read before: nothing is counted, and another type is
+    /// nothing. O(1).
+    pub fn peek<T: Collection>(&self, key: &Key<'_>) -> Option<&T> {
+        let record = self.table.record(self.table.find(key)?);
+        match record.data {
+            Data::Value(value) if record.expires_ms.is_none_or(|ms| ms > self.now_ms) => {
+                T::of(value)
+            }
+            _ => None,
+        }
+    }
+
     /// As [`Keyspace::read`], together with the source of random choices.
     pub fn read_at_random<T: Collection>(
         &mut self,

@@ -1,4 +1,5 @@
-//! Hashes as keys: what the hash commands do to them. What a hash *is* stands in `collections/hash.rs`.
+//! Hashes as keys: what the hash commands do to them. What a hash *is* stands in
+//! `collections/hash.rs`.
 
 use super::{Entry, Hash, IncrError, Key, Keyspace, WrongType};
 use crate::change::Class;

@@ -22,6 +22,7 @@ mod list_ops;
 mod maintenance;
 mod rng;
 mod series_ops;
+mod set_ops;
 mod string;
 mod table;
 
@@ -38,6 +39,7 @@ pub use list_ops::ListSetError;
 pub(crate) use list_ops::{absolute as list_absolute, range_of as list_range};
 pub use rng::Rng;
 pub use series_ops::{SeriesError, SeriesOptions};
+pub use set_ops::SetOp;
 pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
 pub use table::{Data, Key, Record};
 pub use value::{Type, Value, WrongType};

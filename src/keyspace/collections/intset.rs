@@ -61,6 +61,11 @@ impl IntSet {
         self.find(value).is_ok()
     }
 
+    /// Where `value` is, counted from the smallest.
+    pub fn index_of(&self, value: i64) -> Option<usize> {
+        self.find(value).ok()
+    }
+
     /// Adds `value`; returns whether it is new.
     pub fn insert(&mut self, value: i64) -> bool {
         let Err(at) = self.find(value) else {

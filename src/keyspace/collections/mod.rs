@@ -23,6 +23,7 @@ pub mod intset;
 pub mod list;
 pub mod segments;
 pub mod set;
+pub mod set_algebra;
 pub mod settings;
 pub mod small;
 pub mod tree;

@@ -51,6 +51,20 @@ impl Set {
         Set { repr }
     }
 
+    /// An empty set in the form of a sorted array of integers.
+    pub fn intset() -> Set {
+        Set {
+            repr: Repr::Ints(IntSet::new()),
+        }
+    }
+
+    /// An empty set in the compact form.
+    pub fn listpack() -> Set {
+        Set {
+            repr: Repr::Compact(Compact::new()),
+        }
+    }
+
     /// Upgrades ahead of a command that names `members` members, if those are too many for the form
     /// it has.
     pub fn expect(&mut self, members: usize, settings: &Settings) {
@@ -163,6 +177,11 @@ impl Set {
         }
     }
 
+    /// As [`insert`](Self::insert), for a member of another collection.
+    pub fn insert_entry(&mut self, member: Entry<'_>, settings: &Settings) -> bool {
+        self.insert(member.text(&mut INT_TEXT.clone()), settings)
+    }
+
     /// Takes a member out; returns whether it was there.
     pub fn remove(&mut self, member: &[u8]) -> bool {
         match &mut self.repr {
@@ -175,6 +194,59 @@ impl Set {
                 at.is_some()
             }
             Repr::Table(dict) => dict.remove(member).is_some(),
+        }
+    }
+
+    /// As [`remove`](Self::remove), for a member of another collection.
+    pub fn remove_entry(&mut self, member: Entry<'_>) -> bool {
+        self.remove(member.text(&mut INT_TEXT.clone()))
+    }
+
+    /// Where a member is in the order of [`iter`](Self::iter), until the next change. O(1) in the
+    /// large form.
+    pub fn index_of(&self, member: Entry<'_>) -> Option<usize> {
+        let mut room = INT_TEXT;
+        let text = member.text(&mut room);
+        match &self.repr {
+            Repr::Ints(ints) => ints.index_of(parse_i64(text)?),
+            Repr::Compact(members) => {
+                let wanted = Entry::parse(text);
+                members.iter().position(|there| there == wanted)
+            }
+            Repr::Table(dict) => dict.find(text).ok().map(|id| id as usize),
+        }
+    }
+
+    /// Goes back from any form to that of a sorted array of integers, if it may have it: if all
+    /// members are integers, and few enough.
+    pub fn narrow(&mut self, settings: &Settings) {
+        if self.is_intset() || self.len() > settings.set_max_intset_entries {
+            return;
+        }
+        let mut ints = IntSet::new();
+        for member in self.iter() {
+            let value = match member {
+                Entry::Int(value) => value,
+                Entry::Bytes(bytes) => match parse_i64(bytes) {
+                    Some(value) => value,
+                    None => return,
+                },
+            };
+            ints.insert(value);
+        }
+        self.repr = Repr::Ints(ints);
+    }
+
+    /// Goes back from the large form to the compact one, as far as the members allow that.
+    pub fn shrink(&mut self, settings: &Settings) {
+        if let Repr::Table(dict) = &self.repr
+            && dict.len() <= settings.set_max_listpack_entries
+        {
+            let mut small = Set::listpack();
+            self.iter().for_each(|member| {
+                small.insert_entry(member, settings);
+            });
+            *self = small;
         }
     }
 
@@ -422,6 +494,47 @@ mod tests {
             let mut set = ints(0..3, &settings);
             set.expect(members, &settings);
             assert_eq!(set.encoding(), encoding);
+        }
+    }
+
+    #[test]
+    fn goes_back_to_smaller_forms_where_it_may() {
+        let mut settings = settings();
+        let mut set = ints(0..513, &settings);
+        set.narrow(&settings);
+        set.shrink(&settings);
+        assert_eq!(set.encoding(), "hashtable");
+        set.remove(b"512");
+        set.narrow(&settings);
+        assert_eq!((set.encoding(), set.len()), ("intset", 512));
+
+        let mut set = ints(0..600, &settings);
+        (128..600).for_each(|n| assert!(set.remove_entry(Entry::Int(n))));
+        set.shrink(&settings);
+        assert_eq!((set.encoding(), set.len()), ("listpack", 128));
+        set.remove(b"0");
+        set.insert(b"x", &settings);
+        set.narrow(&settings);
+        assert_eq!((set.encoding(), set.len()), ("listpack", 128));
+
+        settings.set_max_listpack_value = 3;
+        let mut set = ints(997..1600, &settings);
+        (1010..1600).for_each(|n| assert!(set.remove_entry(Entry::Int(n))));
+        set.shrink(&settings);
+        assert_eq!((set.encoding(), set.len()), ("hashtable", 13));
+    }
+
+    #[test]
+    fn index_is_that_of_iteration() {
+        let settings = settings();
+        let mut compact = ints(0..5, &settings);
+        compact.insert(b"x", &settings);
+        for set in [ints(0..5, &settings), compact, ints(0..600, &settings)] {
+            for (index, member) in set.iter().enumerate() {
+                assert_eq!(set.index_of(member), Some(index));
+                assert_eq!(set.index_of(Entry::parse(&member.to_vec())), Some(index));
+            }
+            assert_eq!(set.index_of(Entry::Int(-1)), None);
         }
     }
 

@@ -39,8 +39,8 @@ impl Draw {
     }
 }
 
-/// Has `draw` answer `count` elements, a slice at a time, and stops when the reply is longer than a client may have to
-/// get (it is dropped then): a count of a few bytes must not fill the memory.
+/// Has `draw` answer `count` elements, a slice at a time, and stops when the reply is longer than a
+/// client may have to get (it is dropped then): a count of a few bytes must not fill the memory.
 pub(super) fn draw_in_slices(
     mut count: usize,
     reply: &mut Reply<'_>,

@@ -34,6 +34,7 @@ mod pubsub;
 mod reply;
 mod scan;
 mod server;
+mod set;
 mod special;
 mod string;
 mod table;

@@ -8,8 +8,8 @@ use crate::keyspace::{Collection, Entry, Type};
 use crate::number::INT_TEXT;
 use crate::protocol::Cx;
 
-/// `XSCAN key cursor [MATCH pattern] [COUNT count]`: has `walk` show what it finds from the cursor on and tell where to go
-/// on, and answers that.
+/// `XSCAN key cursor [MATCH pattern] [COUNT count]`: has `walk` show what it finds from the cursor
+/// on and tell where to go on, and answers that.
 pub(super) fn scan_elements<T: Collection>(
     cx: &mut Cx<'_>,
     args: Args<'_>,
@@ -83,7 +83,8 @@ impl<'a> ScanOptions<'a> {
     }
 }
 
-/// Reads a cursor as Redis does, with C's `strtoul`: a sign is allowed, nothing at all is 0, and a NUL ends it.
+/// Reads a cursor as Redis does, with C's `strtoul`: a sign is allowed, nothing at all is 0, and a
+/// NUL ends it.
 pub(super) fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
     const INVALID: CommandError = CommandError::text("ERR invalid cursor");
     let text = memchr::memchr(0, text).map_or(text, |nul| &text[..nul]);

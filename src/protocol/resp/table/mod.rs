@@ -10,6 +10,7 @@ mod json;
 mod list;
 mod pubsub;
 mod server;
+mod set;
 mod string;
 mod timeseries;
 mod transactions;
@@ -25,6 +26,7 @@ pub const FAMILIES: &[&[Command]] = &[
     list::COMMANDS,
     pubsub::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     timeseries::COMMANDS,
     transactions::COMMANDS,
