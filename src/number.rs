@@ -110,6 +110,25 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     }
 }
 
+/// Parses a double as Redis does where it does not look whether it all fitted, as for the bounds of a
+/// range of scores: as [`parse_f64`], but blanks may stand in front, a NUL ends the text, no text at
+/// all is 0, and what is too large or too small becomes infinite or 0.
+pub fn parse_f64_loosely(text: &[u8]) -> Option<f64> {
+    let text = memchr::memchr(0, text).map_or(text, |nul| &text[..nul]);
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let text = &text[text.iter().take_while(|byte| is_blank(byte)).count()..];
+    parse_f64(text).or_else(|| match split_sign(text) {
+        (negative, Unsigned::Other(decimal @ [b'0'..=b'9' | b'.', ..])) => {
+            let value: f64 = std::str::from_utf8(decimal).ok()?.parse().ok()?;
+            Some(with_sign(value, negative))
+        }
+        _ => None,
+    })
+}
+
 /// Appends `value` as Redis 7.2 puts it into a reply (`addReplyDouble`, `d2string`), RESP2 and RESP3
 /// alike: `inf`, `-inf`, `nan`, `-0`; a whole number of magnitude up to 2^62 in plain digits;
 /// anything else with the fewest digits that read back as the same double.

@@ -25,6 +25,9 @@ mod series_ops;
 mod set_ops;
 mod string;
 mod table;
+mod zset_algebra;
+mod zset_ops;
+mod zset_range;
 
 pub mod json;
 pub mod series;
@@ -43,6 +46,9 @@ pub use set_ops::SetOp;
 pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
 pub use table::{Data, Key, Record};
 pub use value::{Type, Value, WrongType};
+pub use zset_algebra::{Aggregate, Scored, ZCombination, ZSetOp};
+pub use zset_ops::{Extreme, ZAddError, ZAddOptions, ZAdded};
+pub use zset_range::{ZRange, ZRangeBy};
 
 use crate::change::{Change, Changes, Class, Target};
 use databases::Databases;

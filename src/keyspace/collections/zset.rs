@@ -45,6 +45,15 @@ enum Repr {
     Table(Box<Table>),
 }
 
+/// The two forms of a sorted set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Few and short members, in one sequence.
+    Compact,
+    /// A dictionary and a tree.
+    Large,
+}
+
 /// What [`ZSet::update`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Update {
@@ -105,6 +114,20 @@ pub enum LexBound<'a> {
 }
 
 impl LexBound<'_> {
+    /// Whether nothing can be between this, as the lower end, and `upper`.
+    fn is_beyond(&self, upper: LexBound<'_>) -> bool {
+        match *self {
+            LexBound::Min => upper == LexBound::Min,
+            LexBound::Max => true,
+            LexBound::Inclusive(lower) => !upper.admits(lower),
+            LexBound::Exclusive(lower) => match upper {
+                LexBound::Min => true,
+                LexBound::Max => false,
+                LexBound::Inclusive(upper) | LexBound::Exclusive(upper) => upper <= lower,
+            },
+        }
+    }
+
     /// Whether, as the lower end, it leaves `member` out.
     fn is_above(&self, member: &[u8]) -> bool {
         match *self {
@@ -145,11 +168,19 @@ impl ZSet {
         self.len() == 0
     }
 
+    /// The form it has.
+    pub fn form(&self) -> Form {
+        match &self.repr {
+            Repr::Compact(_) => Form::Compact,
+            Repr::Table(_) => Form::Large,
+        }
+    }
+
     /// What OBJECT ENCODING says.
     pub fn encoding(&self) -> &'static str {
-        match &self.repr {
-            Repr::Compact(_) => "listpack",
-            Repr::Table(_) => "skiplist",
+        match self.form() {
+            Form::Compact => "listpack",
+            Form::Large => "skiplist",
         }
     }
 
@@ -330,24 +361,28 @@ impl ZSet {
     }
 
     /// The ranks of the members from `min` to `max`, in a set in which all scores are equal; an
-    /// empty range if none. Which ranks come out where scores differ is not specified, as in Redis.
-    /// O(log n).
-    pub fn ranks_by_lex(&self, min: LexBound<'_>, max: LexBound<'_>) -> Range<usize> {
-        let (start, end) = match &self.repr {
-            Repr::Compact(pairs) => (
-                border(pairs, |member, _| min.is_above(&member.to_cow())),
-                border(pairs, |member, _| max.admits(&member.to_cow())),
-            ),
-            Repr::Table(table) => (
-                table
-                    .order
-                    .partition_point(|placed| min.is_above(table.name(placed.id))),
-                table
-                    .order
-                    .partition_point(|placed| max.admits(table.name(placed.id))),
-            ),
-        };
-        start..end.max(start)
+    /// empty range if none. O(log n).
+    ///
+    /// Where scores differ, no order leads to the members between the bounds, and what comes out is
+    /// not specified. Of a compact set it is what Redis finds, which depends on the side it comes from.
+    pub fn ranks_by_lex(
+        &self,
+        min: LexBound<'_>,
+        max: LexBound<'_>,
+        from_end: bool,
+    ) -> Range<usize> {
+        match &self.repr {
+            Repr::Compact(pairs) => lex_range(&Pairs(pairs.iter()), min, max, from_end),
+            Repr::Table(table) => {
+                let border = |before: &dyn Fn(&[u8]) -> bool| {
+                    table
+                        .order
+                        .partition_point(|placed| before(table.name(placed.id)))
+                };
+                let start = border(&|name| min.is_above(name));
+                start..border(&|name| max.admits(name)).max(start)
+            }
+        }
     }
 
     /// The members of these ranks (as far as there are) with their scores, from either side. O(log
@@ -636,6 +671,35 @@ fn border(pairs: &Compact, mut before: impl FnMut(Entry<'_>, f64) -> bool) -> us
         .count()
 }
 
+/// The members of a compact set between two bounds, as Redis looks for them: if the last one is not below and the first
+/// one not above the range, from the first that is not below it to the one before the next that is above it (or the
+/// same from the end).
+fn lex_range(
+    pairs: &Pairs<'_>,
+    min: LexBound<'_>,
+    max: LexBound<'_>,
+    from_end: bool,
+) -> Range<usize> {
+    let is_above = |(member, _): &(Entry<'_>, f64)| min.is_above(&member.to_cow());
+    let admits = |(member, _): &(Entry<'_>, f64)| max.admits(&member.to_cow());
+    let ends = (pairs.clone().next_back(), pairs.clone().next());
+    let (Some(last), Some(first)) = ends else {
+        return 0..0;
+    };
+    if min.is_beyond(max) || is_above(&last) || !admits(&first) {
+        return 0..0;
+    }
+    if from_end {
+        let above = pairs.clone().rev().take_while(|pair| !admits(pair)).count();
+        let inside = pairs.clone().rev().skip(above);
+        let end = pairs.clone().count() - above;
+        end - inside.take_while(|pair| !is_above(pair)).count()..end
+    } else {
+        let start = pairs.clone().take_while(is_above).count();
+        start..start + pairs.clone().skip(start).take_while(admits).count()
+    }
+}
+
 /// Puts a pair where it belongs in the order.
 fn insert_pair(pairs: &mut Compact, member: &[u8], score: f64) {
     let mut at = 0;
@@ -853,7 +917,7 @@ mod tests {
                 };
                 let (min, max) = (pick(&a), pick(&b));
                 let expected = model.iter().filter(|m| !min.is_above(m) && max.admits(m));
-                let ranks = set.ranks_by_lex(min, max);
+                let ranks = set.ranks_by_lex(min, max, rng.below(2) == 0);
                 assert!(
                     set.range(ranks)
                         .map(|(m, _)| m.to_vec())

@@ -35,6 +35,7 @@ mod reply;
 mod scan;
 mod server;
 mod set;
+mod sorted_set;
 mod special;
 mod string;
 mod table;

@@ -11,6 +11,7 @@ mod list;
 mod pubsub;
 mod server;
 mod set;
+mod sorted_set;
 mod string;
 mod timeseries;
 mod transactions;
@@ -27,6 +28,7 @@ pub const FAMILIES: &[&[Command]] = &[
     pubsub::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
+    sorted_set::COMMANDS,
     string::COMMANDS,
     timeseries::COMMANDS,
     transactions::COMMANDS,
