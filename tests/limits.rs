@@ -817,7 +817,7 @@ fn giant_input_is_refused_in_resp_and_held_nowhere() {
             format!("*3\r\n{}", argument.repeat(3)).into_bytes(),
             "too big request",
         ),
-        (giant("*1048577\r\n", b'x'), "invalid multibulk length"),
+        (giant("*2147483648\r\n", b'x'), "invalid multibulk length"),
         (
             giant("*99999999999999999999\r\n", b'x'),
             "invalid multibulk length",
