@@ -294,7 +294,12 @@ fn move_or_wait(
             keys,
             wants: Some(Type::List),
             timeout_ms,
-            on_timeout: OnTimeout::NullArray,
+            // In a transaction Redis says that there is no element, after a timeout that there is no list of them.
+            on_timeout: if cx.client.denies_blocking() {
+                OnTimeout::Null
+            } else {
+                OnTimeout::NullArray
+            },
         };
         cx.block(args, wait);
     }
