@@ -120,16 +120,16 @@ pub(super) fn help(cx: &mut Cx<'_>, lines: &[&str]) -> Done {
 pub fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     type Section = fn(&Cx<'_>, &mut String);
     const SECTIONS: [(&str, Section); 10] = [
-        ("server", info_server),
-        ("clients", info_clients),
-        ("memory", info_memory),
-        ("persistence", info_persistence),
-        ("stats", info_stats),
-        ("replication", info_replication),
-        ("cpu", info_cpu),
-        ("errorstats", info_errorstats),
-        ("cluster", info_cluster),
-        ("keyspace", info_keyspace),
+        ("Server", info_server),
+        ("Clients", info_clients),
+        ("Memory", info_memory),
+        ("Persistence", info_persistence),
+        ("Stats", info_stats),
+        ("Replication", info_replication),
+        ("CPU", info_cpu),
+        ("Errorstats", info_errorstats),
+        ("Cluster", info_cluster),
+        ("Keyspace", info_keyspace),
     ];
     let is_asked = |word: &str| {
         args.iter_from(1)
@@ -142,9 +142,7 @@ pub fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }
-            let mut title = name.to_owned();
-            title[..1].make_ascii_uppercase();
-            line(&mut text, "#", &title, " ");
+            line(&mut text, "#", name, " ");
             write(cx, &mut text);
         }
     }

@@ -876,8 +876,8 @@ fn parse_value(text: &[u8]) -> Result<f64, CommandError> {
     value.filter(|value| value.is_finite()).ok_or(INVALID)
 }
 
-/// `*` is now. Unlike RedisTimeSeries it lets times before 1970 be: the metrics protocol has them, and its samples are told (see
-/// `change.rs`) and read by these commands.
+/// `*` is now. Unlike RedisTimeSeries it lets times before 1970 be: the metrics protocol has them, and its samples are told
+/// (see `change.rs`) and read by these commands.
 fn parse_timestamp(cx: &Cx<'_>, text: &[u8]) -> Result<i64, CommandError> {
     if text == b"*" {
         return Ok(cx.keyspace.now_ms());
