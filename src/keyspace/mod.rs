@@ -8,15 +8,20 @@
 //! | `table.rs` | the hash map itself |
 //! | `value.rs` | the types that do not fit a record |
 //! | `string.rs`, `series.rs`, `json.rs` … | one type each |
+//! | `bits.rs`, `hyperloglog.rs`, `geo.rs` | what a string or a score stands for |
 //! | `generic.rs` | operations on keys of any type |
 //! | `databases.rs` | numbered databases within the one table |
 //! | `maintenance.rs` | work that is done a little every turn: active expiry, freeing |
 
+mod bitmap_ops;
+pub mod bits;
 mod collection;
 pub mod collections;
 mod databases;
 mod generic;
 mod hash_ops;
+pub mod hyperloglog;
+mod hyperloglog_ops;
 mod json_ops;
 mod list_ops;
 mod maintenance;
@@ -33,10 +38,12 @@ pub mod json;
 pub mod series;
 mod value;
 
+pub use bitmap_ops::FieldStep;
 pub use collection::{Collection, Open};
 pub use collections::{Entry, Hash, KeyedState, List, Set, Settings, ZSet};
 pub use databases::Counts;
 pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};
+pub use hyperloglog_ops::HllOpError;
 pub use json::{InvalidJson, Json, JsonKind, Parsed};
 pub use list_ops::ListSetError;
 pub(crate) use list_ops::{absolute as list_absolute, range_of as list_range};

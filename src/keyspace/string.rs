@@ -2,6 +2,7 @@
 //!
 //! This module must not know protocols; commands' arguments arrive parsed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::table::{INLINE_VALUE_BYTES_MAX, NewData, Position};
@@ -426,17 +427,53 @@ impl Keyspace {
         Ok(self.string_at(at)?.as_bytes(&mut [0; 20]).len())
     }
 
+    /// The string's bytes, if the key holds one; nothing otherwise. Expired keys have been looked for before.
+    pub(super) fn text_of(&self, key: &Key<'_>) -> Cow<'_, [u8]> {
+        match self.table.find(key).map(|at| self.table.record(at).data) {
+            Some(Data::Bytes { bytes, .. }) => Cow::Borrowed(bytes),
+            Some(Data::Int(int)) => Cow::Owned(format_i64(int, &mut [0; 20]).to_vec()),
+            Some(Data::Value(Value::String(bytes))) => Cow::Borrowed(bytes),
+            Some(Data::Value(_)) | None => Cow::Borrowed(b""),
+        }
+    }
+
+    /// Edits the bytes of a string, of an empty one that is made where there is none. The change is told by the
+    /// caller. O(1) and the edit in a long string.
+    pub(super) fn edit_string<R>(
+        &mut self,
+        key: &Key<'_>,
+        edit: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> Result<Edited<R>, WrongType> {
+        let found = self.find(key);
+        let len = found.map(|at| self.string_len(at)).transpose()?;
+        let empty = NewData::Bytes {
+            bytes: b"",
+            raw: true,
+        };
+        let at = match found {
+            Some(at) => at,
+            None => self.insert(key, empty, None),
+        };
+        let (result, new_len) = self.edit(key, at, len.unwrap_or(0), |bytes| {
+            let result = edit(bytes);
+            (result, bytes.len())
+        });
+        Ok(Edited {
+            result,
+            grown: len.is_none_or(|len| new_len > len),
+        })
+    }
+
     /// Edits the string's bytes; `len` is how long it will be. One that is long already is edited in place.
-    pub(super) fn edit(
+    pub(super) fn edit<R>(
         &mut self,
         key: &Key<'_>,
         at: Position,
         len: usize,
-        edit: impl FnOnce(&mut Vec<u8>),
-    ) {
+        edit: impl FnOnce(&mut Vec<u8>) -> R,
+    ) -> R {
         if let Some(Value::String(bytes)) = self.table.value_mut(at) {
-            edit(Arc::make_mut(bytes));
-            return;
+            return edit(Arc::make_mut(bytes));
         }
         let mut bytes = Vec::with_capacity(len);
         match self.table.record(at).data {
@@ -444,7 +481,7 @@ impl Keyspace {
             Data::Int(int) => bytes.extend_from_slice(format_i64(int, &mut [0; 20])),
             Data::Value(_) => {}
         }
-        edit(&mut bytes);
+        let result = edit(&mut bytes);
         if bytes.len() > INLINE_VALUE_BYTES_MAX {
             self.replace_at(key, at, NewData::Value(Value::string(bytes)));
         } else {
@@ -457,7 +494,16 @@ impl Keyspace {
                 },
             );
         }
+        result
     }
+}
+
+/// What came of an edit.
+pub(super) struct Edited<R> {
+    /// What the edit returned.
+    pub result: R,
+    /// Whether the string is longer than before, or new.
+    pub grown: bool,
 }
 
 /// How a string is stored: as an integer when it is the canonical decimal of one.

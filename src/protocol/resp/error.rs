@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::keyspace::{IncrError, StringError, WrongType};
+use crate::keyspace::hyperloglog::HllError;
+use crate::keyspace::{HllOpError, IncrError, StringError, WrongType};
 
 /// A command's error. Its text is Redis's, code in front.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,21 @@ impl From<StringError> for CommandError {
             StringError::WrongType(_) => CommandError::WrongType,
             StringError::TooLong => {
                 CommandError::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
+            }
+        }
+    }
+}
+
+impl From<HllOpError> for CommandError {
+    fn from(error: HllOpError) -> Self {
+        match error {
+            HllOpError::WrongType(_) => CommandError::WrongType,
+            HllOpError::Hll(error) => {
+                let code = match error {
+                    HllError::NotHyperLogLog => "WRONGTYPE",
+                    HllError::Corrupted => "INVALIDOBJ",
+                };
+                CommandError::Other(Cow::Owned(format!("{code} {error}")))
             }
         }
     }

@@ -14,6 +14,7 @@
 
 mod args;
 pub mod arguments;
+mod bitmap;
 mod blocking;
 mod clients;
 pub mod command;
@@ -25,6 +26,7 @@ mod draw;
 mod error;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod json;
 mod keys;
 mod list;

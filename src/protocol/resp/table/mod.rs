@@ -3,9 +3,11 @@
 //! The rows of commands that Redis has are written by `tools/command_table.py` from a running redis-server, so that
 //! what `COMMAND` says is what clients expect.
 
+mod bitmap;
 mod connection;
 mod generic;
 mod hash;
+mod hyperloglog;
 mod json;
 mod list;
 mod pubsub;
@@ -20,9 +22,11 @@ use super::command::Command;
 
 /// All commands, family by family.
 pub const FAMILIES: &[&[Command]] = &[
+    bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     json::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
