@@ -58,6 +58,9 @@ pub enum Target<'a> {
     Database,
     /// All databases.
     Everything,
+    /// Something of one key that neither those who watch it nor those who cache it have to know, such as how far a group
+    /// of readers has come in a stream. Those who wait for the key are told if there is an event.
+    Beside(&'a [u8]),
     /// Nothing that another change of the group does not name: this one only carries a command.
     Nothing,
 }
@@ -118,6 +121,7 @@ struct Head {
 #[derive(Clone, Copy, Debug)]
 enum Scope {
     Key,
+    Beside,
     Database,
     Everything,
     Nothing,
@@ -178,6 +182,7 @@ impl Group {
     fn keep(&mut self, change: Change<'_>) {
         let (scope, key) = match change.target {
             Target::Key(key) => (Scope::Key, key),
+            Target::Beside(key) => (Scope::Beside, key),
             Target::Database => (Scope::Database, &b""[..]),
             Target::Everything => (Scope::Everything, &b""[..]),
             Target::Nothing => (Scope::Nothing, &b""[..]),
@@ -212,6 +217,7 @@ impl Group {
             arg += head.args as usize;
             let target = match head.scope {
                 Scope::Key => Target::Key(key),
+                Scope::Beside => Target::Beside(key),
                 Scope::Database => Target::Database,
                 Scope::Everything => Target::Everything,
                 Scope::Nothing => Target::Nothing,
@@ -247,6 +253,11 @@ mod tests {
             event: "set",
             command: &[b"SET", b"k", b"", b"\r\n"],
         };
+        let beside = Change {
+            target: Target::Beside(b"other"),
+            event: "",
+            ..change
+        };
         let flush = Change {
             db: 0,
             target: Target::Database,
@@ -257,14 +268,15 @@ mod tests {
         changes.push(change);
         assert!(changes.is_empty(), "nobody listens");
         changes.listen(Detail::Commands);
-        changes.push(change);
-        changes.push(flush);
+        for change in [change, beside, flush] {
+            changes.push(change);
+        }
         let mut seen = 0;
         changes.drain(|got| {
-            assert_eq!(got, [change, flush][seen]);
+            assert_eq!(got, [change, beside, flush][seen]);
             seen += 1;
         });
-        assert_eq!((seen, changes.count(), changes.is_empty()), (2, 3, true));
+        assert_eq!((seen, changes.count(), changes.is_empty()), (3, 4, true));
     }
 
     #[test]

@@ -72,6 +72,13 @@ impl Scene<'_> {
                     self.break_watch(slot);
                 }
             }
+            Target::Beside(key) => {
+                if !change.event.is_empty() {
+                    self.hub.waiting.signal(change.db, key);
+                    self.notify_if_wanted(change, key);
+                }
+                return;
+            }
             Target::Database => self.react_to_database(change.db),
             Target::Everything => {
                 for db in 0..self.keyspace.databases() {
@@ -85,8 +92,13 @@ impl Scene<'_> {
                 _ => self.invalidate_all(),
             }
         }
-        if let Target::Key(key) = change.target
-            && !change.event.is_empty()
+        if let Target::Key(key) = change.target {
+            self.notify_if_wanted(change, key);
+        }
+    }
+
+    fn notify_if_wanted(&mut self, change: &Change<'_>, key: &[u8]) {
+        if !change.event.is_empty()
             && self.hub.notify.wants(change.class)
             && !self.hub.pubsub.is_idle()
         {

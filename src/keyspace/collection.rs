@@ -3,6 +3,7 @@
 //! This module must not know what the operations do.
 
 use super::collections::{Hash, List, Set, Settings, ZSet};
+use super::stream::Stream;
 use super::table::NewData;
 use super::{Data, Key, Keyspace, Rng, Type, Value, WrongType};
 use crate::change::Class;
@@ -21,12 +22,12 @@ pub trait Collection: Sized {
     /// A value of this type.
     fn into_value(self) -> Value;
 
-    /// Whether nothing is in it: then its key is removed.
+    /// Whether nothing is in it and its key is to be removed: not so a stream's.
     fn is_empty(&self) -> bool;
 }
 
 macro_rules! collections {
-    ($($type:ident as $variant:ident),+) => {
+    ($($type:ident as $variant:ident, empty if $is_empty:expr;)+) => {
         $(impl Collection for $type {
             const TYPE: Type = Type::$variant;
 
@@ -43,13 +44,19 @@ macro_rules! collections {
             }
 
             fn is_empty(&self) -> bool {
-                $type::is_empty(self)
+                $is_empty(self)
             }
         })+
     };
 }
 
-collections!(List as List, Set as Set, ZSet as SortedSet, Hash as Hash);
+collections! {
+    List as List, empty if List::is_empty;
+    Set as Set, empty if Set::is_empty;
+    ZSet as SortedSet, empty if ZSet::is_empty;
+    Hash as Hash, empty if Hash::is_empty;
+    Stream as Stream, empty if |_| false;
+}
 
 /// A value to be changed, and what changing it takes.
 pub struct Open<'a, T> {

@@ -28,6 +28,7 @@ mod maintenance;
 mod rng;
 mod series_ops;
 mod set_ops;
+mod stream_ops;
 mod string;
 mod table;
 mod zset_algebra;
@@ -36,6 +37,7 @@ mod zset_range;
 
 pub mod json;
 pub mod series;
+pub mod stream;
 mod value;
 
 pub use bitmap_ops::FieldStep;
@@ -50,6 +52,8 @@ pub(crate) use list_ops::{absolute as list_absolute, range_of as list_range};
 pub use rng::Rng;
 pub use series_ops::{SeriesError, SeriesOptions};
 pub use set_ops::SetOp;
+pub use stream::Stream;
+pub use stream_ops::{StreamAdd, StreamError, StreamRead, StreamRequest};
 pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
 pub use table::{Data, Key, Record};
 pub use value::{Type, Value, WrongType};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::collections::{Hash, List, Set, ZSet};
 use super::json::Json;
 use super::series::Series;
+use super::stream::Stream;
 
 /// A value behind a pointer. Short strings and integers never become one: they live in the table itself.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub enum Value {
     SortedSet(Box<ZSet>),
     /// A hash.
     Hash(Box<Hash>),
+    /// A stream.
+    Stream(Box<Stream>),
     /// A JSON document (any JSON value but a string).
     Json(Box<Json>),
     /// A time series.
@@ -94,6 +97,7 @@ impl Value {
             Value::Set(_) => Type::Set,
             Value::SortedSet(_) => Type::SortedSet,
             Value::Hash(_) => Type::Hash,
+            Value::Stream(_) => Type::Stream,
             Value::Json(_) => Type::Json,
             Value::Series(_) => Type::Series,
         }
@@ -107,6 +111,7 @@ impl Value {
             Value::Set(set) => size_of::<Set>() + set.heap_bytes(),
             Value::SortedSet(zset) => size_of::<ZSet>() + zset.heap_bytes(),
             Value::Hash(hash) => size_of::<Hash>() + hash.heap_bytes(),
+            Value::Stream(stream) => size_of::<Stream>() + stream.heap_bytes(),
             Value::Json(json) => size_of::<Json>() + json.heap_bytes(),
             Value::Series(series) => size_of::<Series>() + series.heap_bytes(),
         }
@@ -120,6 +125,7 @@ impl Value {
             Value::Set(set) => set.drop_some(budget),
             Value::SortedSet(zset) => zset.drop_some(budget),
             Value::Hash(hash) => hash.drop_some(budget),
+            Value::Stream(stream) => stream.drop_some(budget),
             Value::String(_) | Value::Json(_) | Value::Series(_) => true,
         }
     }
@@ -131,6 +137,7 @@ impl Value {
             Value::Set(set) => set.encoding(),
             Value::SortedSet(zset) => zset.encoding(),
             Value::Hash(hash) => hash.encoding(),
+            Value::Stream(stream) => stream.encoding(),
             Value::String(_) | Value::Json(_) | Value::Series(_) => "raw",
         }
     }

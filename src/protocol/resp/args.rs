@@ -83,11 +83,11 @@ pub struct KeptRequest {
 }
 
 impl KeptRequest {
-    /// Copies the arguments.
-    pub fn new(command: &'static Command, args: Args<'_>) -> Self {
+    /// Copies the arguments, the command's name first.
+    pub fn new<'a>(command: &'static Command, args: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut bytes = Vec::new();
-        let mut spans = Vec::with_capacity(args.len());
-        for arg in args.iter_from(0) {
+        let mut spans = Vec::with_capacity(args.size_hint().0);
+        for arg in args {
             let start = bytes.len() as u32;
             bytes.extend_from_slice(arg);
             spans.push((start, bytes.len() as u32));
@@ -99,7 +99,7 @@ impl KeptRequest {
         }
     }
 
-    /// The arguments, as they came.
+    /// The arguments, as they were kept.
     pub fn args(&self) -> Args<'_> {
         Args {
             bytes: &self.bytes,

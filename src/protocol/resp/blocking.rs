@@ -24,6 +24,12 @@ pub(super) struct Wait<'a> {
 impl Cx<'_> {
     /// Lets the client wait; the handler returns right afterwards, without a reply.
     pub(super) fn block(&mut self, args: Args<'_>, wait: Wait<'_>) {
+        self.block_as(args.iter_from(0), wait);
+    }
+
+    /// The same with other arguments to be run again, in which what means something else by then (the `$` of XREAD)
+    /// has been replaced by what it means now.
+    pub(super) fn block_as<'a>(&mut self, args: impl Iterator<Item = &'a [u8]>, wait: Wait<'_>) {
         if self.client.denies_blocking() {
             return wait.on_timeout.answer(&mut self.reply());
         }
@@ -100,13 +106,16 @@ pub(super) fn parse_timeout_s(text: &[u8]) -> Result<Option<u64>, CommandError> 
     Ok((timeout_ms > 0.0).then_some(timeout_ms as u64))
 }
 
-/// A timeout in ms, as XREAD takes it; 0 means for ever.
-pub(super) fn parse_timeout_ms(text: &[u8]) -> Result<Option<u64>, CommandError> {
+/// A timeout in ms, as XREAD takes it; 0 means for ever. `now_ms` is Unix time: the end must be one too.
+pub(super) fn parse_timeout_ms(text: &[u8], now_ms: i64) -> Result<Option<u64>, CommandError> {
     let timeout_ms = crate::number::parse_i64(text).ok_or(CommandError::text(
         "ERR timeout is not an integer or out of range",
     ))?;
     match u64::try_from(timeout_ms) {
         Ok(0) => Ok(None),
+        Ok(_) if timeout_ms > i64::MAX - now_ms.max(0) => {
+            Err(CommandError::text("ERR timeout is out of range"))
+        }
         Ok(timeout_ms) => Ok(Some(timeout_ms)),
         Err(_) => Err(CommandError::text("ERR timeout is negative")),
     }

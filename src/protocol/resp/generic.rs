@@ -283,7 +283,7 @@ fn show_expiry(cx: &mut Cx<'_>, args: Args<'_>, form: TimeForm) -> Done {
 /// There are no replicas: as many as are asked for never come, so it waits for as long as it may.
 pub fn wait(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let wanted = args.integer(1)?;
-    let timeout_ms = parse_timeout_ms(&args[2])?;
+    let timeout_ms = parse_timeout_ms(&args[2], cx.keyspace.now_ms())?;
     if wanted <= 0 {
         cx.reply().integer(0);
     } else {

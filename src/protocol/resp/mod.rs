@@ -39,6 +39,7 @@ mod server;
 mod set;
 mod sorted_set;
 mod special;
+mod stream;
 mod string;
 mod table;
 mod timeseries;

@@ -62,7 +62,9 @@ fn answer(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
                 ));
             }
             if let Some(transaction) = &mut cx.client.extras_mut().transaction {
-                transaction.queued.push(KeptRequest::new(command, args));
+                transaction
+                    .queued
+                    .push(KeptRequest::new(command, args.iter_from(0)));
             }
             cx.reply().simple("QUEUED");
         }

@@ -14,6 +14,7 @@ mod pubsub;
 mod server;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod timeseries;
 mod transactions;
@@ -33,6 +34,7 @@ pub const FAMILIES: &[&[Command]] = &[
     server::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
     timeseries::COMMANDS,
     transactions::COMMANDS,
