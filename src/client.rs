@@ -121,6 +121,7 @@ pub(crate) struct Blocked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnTimeout {
     NullArray,
+    Null,
     /// A number (WAIT).
     Integer(i64),
 }

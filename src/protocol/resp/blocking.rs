@@ -83,6 +83,7 @@ impl OnTimeout {
     pub(crate) fn answer(self, reply: &mut super::Reply<'_>) {
         match self {
             OnTimeout::NullArray => reply.null_array(),
+            OnTimeout::Null => reply.null(),
             OnTimeout::Integer(value) => reply.integer(value),
         }
     }
