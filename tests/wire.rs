@@ -77,6 +77,8 @@ transcripts! {
     counter_limits
     cross
     cross_databases
+    draw_limits
+    hash
     idle
     lab
     lab_byte
@@ -107,6 +109,7 @@ transcripts! {
     resp_ts
     resp_types
     resp_unknown
+    set
     speicher
     speicher_bad
     timeseries_query
