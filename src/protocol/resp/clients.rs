@@ -35,6 +35,11 @@ pub fn client_pause(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         3 => false,
         4 if args.is(3, "write") => true,
         4 if args.is(3, "all") => false,
+        4 => {
+            return Err(CommandError::text(
+                "ERR CLIENT PAUSE mode must be WRITE or ALL",
+            ));
+        }
         _ => return Err(CommandError::Syntax),
     };
     let timeout_ms = parse_i64(&args[2]).ok_or(CommandError::text(

@@ -70,6 +70,9 @@ fn shorten(args: Args<'_>) -> Vec<Vec<u8>> {
 
 /// `SLOWLOG GET [count]`
 pub fn slowlog_get(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    if args.len() > 3 {
+        return Err(CommandError::subcommand_arguments("SLOWLOG", &args[1]));
+    }
     let count = match args.get(2) {
         None => 10,
         Some(text) => {

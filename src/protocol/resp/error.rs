@@ -29,6 +29,14 @@ impl CommandError {
         CommandError::Other(Cow::Owned(format!("ERR {text}")))
     }
 
+    /// A subcommand got more than it takes, in the words of the commands that check this themselves.
+    pub(crate) fn subcommand_arguments(container: &str, name: &[u8]) -> Self {
+        let name = String::from_utf8_lossy(name);
+        CommandError::err(format_args!(
+            "unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
+        ))
+    }
+
     /// An error with this text, code included.
     pub const fn text(text: &'static str) -> Self {
         CommandError::Other(Cow::Borrowed(text))

@@ -118,10 +118,7 @@ pub fn pubsub_shardchannels(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 
 fn channels(cx: &mut Cx<'_>, args: Args<'_>, kind: Kind) -> Done {
     if args.len() > 3 {
-        let name = String::from_utf8_lossy(&args[1]);
-        return Err(CommandError::err(format_args!(
-            "unknown subcommand or wrong number of arguments for '{name}'. Try PUBSUB HELP."
-        )));
+        return Err(CommandError::subcommand_arguments("PUBSUB", &args[1]));
     }
     let pattern = args.get(2);
     let names: Vec<Vec<u8>> = cx
