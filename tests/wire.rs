@@ -42,6 +42,8 @@ use std::path::Path;
 
 use pentad::Config;
 use pentad::keyspace::Seed;
+use pentad::protocol::resp::FAMILIES;
+use pentad::protocol::resp::command::Command;
 
 use engine::EngineTransport;
 use replay::{Cut, Over, Way, replay};
@@ -87,7 +89,10 @@ transcripts! {
     metrics
     metrics_bad
     refused
+    resp_admin
+    resp_blocking
     resp_client
+    resp_client_more
     resp_command
     resp_command_all
     resp_connection
@@ -98,14 +103,17 @@ transcripts! {
     resp_json
     resp_keys
     resp_limits
+    resp_list
     resp_object
     resp_pipeline
     resp_protocol
+    resp_pubsub
     resp_server
     resp_string
     resp_string_many
     resp_string_number
     resp_string_range
+    resp_transaction
     resp_ts
     resp_types
     resp_unknown
@@ -113,6 +121,37 @@ transcripts! {
     speicher
     speicher_bad
     timeseries_query
+}
+
+/// No RESP command without a transcript that sends it.
+#[test]
+fn every_command_is_sent() {
+    let mut sent = String::new();
+    for entry in std::fs::read_dir(directory().join("tests/wire"))
+        .expect("the directory of this test's files can be read")
+    {
+        let path = entry.expect("it can be read on").path();
+        if path.extension().is_some_and(|extension| extension == "txt") {
+            let text = std::fs::read_to_string(&path).expect("its files can be read");
+            // Behind the first blank stands the command.
+            for line in text.lines().filter(|line| !line.starts_with('#')) {
+                sent.push_str(line.split_once("> ").map_or("", |(_, command)| command));
+                sent.push_str(" \n");
+            }
+        }
+    }
+    let sent = format!("\n{}", sent.to_ascii_lowercase());
+    let is_missing = |command: &&Command| {
+        command.subcommands.is_empty()
+            && !sent.contains(&format!("\n{} ", command.name.replace('|', " ")))
+    };
+    let commands = FAMILIES.iter().copied().flatten();
+    let missing: Vec<&str> = commands
+        .flat_map(|command| std::iter::once(command).chain(command.subcommands))
+        .filter(is_missing)
+        .map(|command| command.name)
+        .collect();
+    assert!(missing.is_empty(), "no transcript sends {missing:?}");
 }
 
 /// The examples of README.md are transcripts too: its blocks that are marked with the word `transcript`.

@@ -122,6 +122,7 @@ impl Transport for EngineTransport {
                 self.engine.check_deadline(id);
             }
         }
+        self.engine.check_waits();
         while self.engine.maintain() {}
         self.run();
         Ok(())
