@@ -22,10 +22,12 @@ fn pop(cx: &mut Cx<'_>, args: Args<'_>, side: Extreme) -> Done {
     }
     let count = match args.get(2) {
         None => None,
-        Some(_) => Some(
-            usize::try_from(args.integer(2)?)
-                .map_err(|_| CommandError::text("ERR value is out of range, must be positive"))?,
-        ),
+        Some(text) => {
+            let count = parse_i64(text).and_then(|count| usize::try_from(count).ok());
+            Some(count.ok_or(CommandError::text(
+                "ERR value is out of range, must be positive",
+            ))?)
+        }
     };
     let key = cx.key(&args[1]);
     let len = cx.keyspace.read::<ZSet>(&key)?.map_or(0, ZSet::len);

@@ -63,7 +63,6 @@ impl<'a> Request<'a> {
         mut reverse: Option<bool>,
         may_have_scores: bool,
     ) -> Result<Self, CommandError> {
-        let (kind_is_open, reverse_is_open) = (kind.is_none(), reverse.is_none());
         let mut with_scores = false;
         let (mut offset, mut count) = (0, -1);
         let mut option = at + 3;
@@ -74,11 +73,11 @@ impl<'a> Request<'a> {
                 offset = args.integer(option + 1)?;
                 count = args.integer(option + 2)?;
                 option += 2;
-            } else if reverse_is_open && args.is(option, "rev") {
+            } else if reverse.is_none() && args.is(option, "rev") {
                 reverse = Some(true);
-            } else if kind_is_open && kind.is_none() && args.is(option, "bylex") {
+            } else if kind.is_none() && args.is(option, "bylex") {
                 kind = Some(Kind::Lex);
-            } else if kind_is_open && kind.is_none() && args.is(option, "byscore") {
+            } else if kind.is_none() && args.is(option, "byscore") {
                 kind = Some(Kind::Score);
             } else {
                 return Err(CommandError::Syntax);
