@@ -6,7 +6,7 @@
 
 use pentad::protocol::resp::FAMILIES;
 use pentad::protocol::resp::arguments::{Argument, Kind, arguments_of};
-use pentad::protocol::resp::command::Command;
+use pentad::protocol::resp::command::{Command, Group};
 
 use super::resp::Request;
 use super::rng::Rng;
@@ -44,6 +44,8 @@ pub struct Generator<'a> {
     pub wrong_percent: usize,
     /// How many keys (or weights, or the like) have been announced by a `numkeys`.
     announced: Option<usize>,
+    /// Whether the command is one on sorted sets: doubles are scores then.
+    of_sorted_set: bool,
 }
 
 /// The keys that requests are about.
@@ -108,6 +110,27 @@ const EDGE_DOUBLES: &[&str] = &[
     "0.30000000000000004",
     "3.0e-5",
 ];
+/// Scores and weights that the printing of every version of Redis agrees on.
+const SCORES: &[&str] = &[
+    "0", "1", "2", "3", "-1", "-2", "1.5", "-0.5", "0.25", "10", "100", "2.50", "5.0e3", "inf",
+    "-inf",
+];
+const EDGE_SCORES: &[&str] = &[
+    "+inf", "infinity", "nan", "-0", "0x1p3", "1e400", "", " 1", "1 ", "abc", "1e16", "1\0", "0x",
+];
+/// Ends of ranges of scores and of members, with the mistakes one can make there.
+const SCORE_BOUNDS: &[&str] = &[
+    "-inf", "+inf", "inf", "(-inf", "(inf", "0", "1", "2", "(0", "(1", "(2", "-1", "(-1", "1.5",
+    "(1.5", "10", "5000",
+];
+const LEX_BOUNDS: &[&str] = &[
+    "-", "+", "[", "(", "[1", "(1", "[a", "[f", "(foo", "[foo", "[one", "(one", "[x", "(x", "[z",
+    "[-1", "(2",
+];
+const EDGE_BOUNDS: &[&str] = &[
+    "", "(", "((1", "nan", "abc", "1e400", "(-1e400", " 1", "1 ", "( 1", "--", "++", "a", "0x1p1",
+    "1\0x",
+];
 const PATTERNS: &[&str] = &[
     "*", "a*", "?", "[a-c]", "[^a]", "key:*", "k?y*", "\\a", "", "nosuch", "[", "*o*", "**",
     "f[o-z]*",
@@ -121,6 +144,7 @@ impl<'a> Generator<'a> {
             now_s,
             wrong_percent: 6,
             announced: None,
+            of_sorted_set: false,
         }
     }
 
@@ -137,6 +161,7 @@ impl<'a> Generator<'a> {
         }
         let words = request.len();
         self.announced = None;
+        self.of_sorted_set = rule.command.group == Group::SortedSet;
         self.arguments(&rule.arguments, &mut request);
         if self.rng.chance(self.wrong_percent) {
             self.spoil(&mut request, words);
@@ -265,6 +290,14 @@ impl<'a> Generator<'a> {
                 .rng
                 .pick(&["0", "1", "2", "3", "10", "20", "-", "+", "x", "-1"])
                 .to_string(),
+            ("score" | "weight" | "increment", _) if self.of_sorted_set => {
+                self.mostly(SCORES, EDGE_SCORES)
+            }
+            ("min" | "max", _) if self.of_sorted_set => self.bound(),
+            ("start" | "stop", Kind::String) if self.of_sorted_set => match self.rng.below(3) {
+                0 => self.bound(),
+                _ => self.rng.pick(INTEGERS).to_string(),
+            },
             (_, Kind::Integer) => match self.rng.below(12) {
                 0 => self.rng.pick(EDGE_INTEGERS).to_string(),
                 _ => self.rng.pick(INTEGERS).to_string(),
@@ -284,6 +317,21 @@ impl<'a> Generator<'a> {
             _ => return self.string(),
         };
         text.into_bytes()
+    }
+
+    /// An end of a range of scores or of members.
+    fn bound(&mut self) -> String {
+        let usual = if self.rng.chance(50) {
+            SCORE_BOUNDS
+        } else {
+            LEX_BOUNDS
+        };
+        self.mostly(usual, EDGE_BOUNDS)
+    }
+
+    fn mostly(&mut self, usual: &[&str], edges: &[&str]) -> String {
+        let texts = if self.rng.below(8) == 0 { edges } else { usual };
+        self.rng.pick(texts).to_string()
     }
 
     fn time(&mut self, usual: &[&str]) -> String {
