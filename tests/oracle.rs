@@ -5,7 +5,8 @@
 //! that they run in parallel. What differs on purpose stands in `oracle/differences.txt`, with the reason. When
 //! something else differs, the sequence is shortened as far as it still does and printed for redis-cli.
 //!
-//! `PENTAD_ORACLE_SEQUENCES` is the number of sequences per family, `PENTAD_SEED` runs a single one, and with
+//! `PENTAD_ORACLE_SEQUENCES` is the number of sequences per family, `PENTAD_ORACLE_COMMANDS` (names with commas between)
+//! are the only commands that they have, `PENTAD_SEED` runs a single one, and with
 //! `PENTAD_REQUIRE_REDIS=1` it is an error when there is no redis-server.
 
 mod common;
@@ -13,11 +14,11 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::grammar::{Generator, Rule, rules};
-use common::redis::Redis;
+use common::redis::{Redis, STRING_BYTES_MAX};
 use common::resp::{Request, Value, encode_into, read_whole, request, typed};
 use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
-use pentad::config::Scheme;
+use pentad::config::{Config, Limits, Scheme};
 use pentad::protocol::resp::command::{Group, flag};
 use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::{Clock, SystemClock};
@@ -206,13 +207,15 @@ impl Oracle {
         let listed = redis.connect().ask(&["COMMAND", "LIST"]);
         let theirs: BTreeSet<&[u8]> = listed.items().iter().filter_map(Value::text).collect();
         let allowed = read_differences();
+        let only = std::env::var("PENTAD_ORACLE_COMMANDS").unwrap_or_default();
         let mut rules = rules();
         rules.retain(|rule| {
             let name = rule.command.name;
             let is_skipped = allowed
                 .iter()
                 .any(|a| a.is_for(name) && a.kind == Kind::Skip);
-            theirs.contains(name.as_bytes()) && !is_skipped
+            let is_wanted = only.is_empty() || only.split(',').any(|wanted| wanted == name);
+            theirs.contains(name.as_bytes()) && !is_skipped && is_wanted
         });
         Oracle {
             redis,
@@ -298,7 +301,13 @@ impl Oracle {
         ];
         // A transaction that was begun is ended, so that the reply for the end is seen.
         let end = [request(&["DISCARD"])];
-        let mut driven = Driven::new();
+        let mut driven = Driven::with(Config {
+            limits: Limits {
+                request_bytes_max: STRING_BYTES_MAX,
+                ..Limits::default()
+            },
+            ..Config::default()
+        });
         let requests = [&begin[..], sequence, &end].concat();
         let (ours, theirs) = self.run(&mut driven, &requests);
         let (ours, theirs) = (Value::read_all(&ours), Value::read_all(&theirs));

@@ -224,6 +224,33 @@ impl Keyspace {
         Ok(removed)
     }
 
+    /// SORT's STORE: puts a list of these elements under a key, in place of whatever it holds and without an expiry;
+    /// without elements the key is removed. O(number of elements).
+    pub fn list_put(&mut self, key: &Key<'_>, elements: &[Vec<u8>], event: &'static str) {
+        let bytes = elements.iter().map(Vec::len).sum();
+        let mut list = List::new();
+        list.expect(elements.len(), bytes, &self.settings);
+        for element in elements {
+            list.push(End::Back, element, &self.settings);
+        }
+        let was_there = self.put_collection(key, list);
+        let del: &[&[u8]] = &[b"DEL", key.bytes];
+        match (elements, was_there) {
+            ([], true) => self.changed(key, Class::Generic, "del", del),
+            ([], false) => {}
+            _ => {
+                if was_there {
+                    self.changed(key, Class::Generic, "", del);
+                }
+                // The elements, and not how they were found: which of two equal ones comes first may be chance.
+                self.changed_by(key, Class::List, event, |args| {
+                    args.extend([b"RPUSH", key.bytes]);
+                    args.extend(elements.iter().map(Vec::as_slice));
+                });
+            }
+        }
+    }
+
     /// LTRIM: keeps the elements from `start` to `stop`, both included, negative ones counted from the end.
     /// O(what is removed).
     pub fn list_trim(&mut self, key: &Key<'_>, start: i64, stop: i64) -> Result<(), WrongType> {

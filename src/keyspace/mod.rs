@@ -37,6 +37,7 @@ mod zset_range;
 
 pub mod json;
 pub mod series;
+pub mod sort;
 pub mod stream;
 mod value;
 

@@ -193,7 +193,9 @@ impl<'a> Generator<'a> {
             5 | 6 => self.rng.pick(EDGE_INTEGERS).as_bytes().to_vec(),
             7 | 8 => self.rng.pick(EDGE_DOUBLES).as_bytes().to_vec(),
             9..=12 => self.rng.pick(DOUBLES).as_bytes().to_vec(),
-            13..=20 => self.rng.pick(INTEGERS).as_bytes().to_vec(),
+            // Patterns of SORT find keys by such elements.
+            13 => self.rng.pick(&KEYS).as_bytes().to_vec(),
+            14..=20 => self.rng.pick(INTEGERS).as_bytes().to_vec(),
             _ => self.rng.pick(WORDS).as_bytes().to_vec(),
         }
     }
@@ -283,6 +285,22 @@ impl<'a> Generator<'a> {
             ("unix-time-milliseconds", _) => self.point_in_time(1000),
             (_, Kind::UnixTime) => self.point_in_time(1),
             ("protover", _) => self.rng.pick(&["2", "3", "3", "1", "4", "x"]).to_string(),
+            ("encoding", _) => self.encoding(),
+            // Of PFDEBUG.
+            ("subcommand", _) => self
+                .rng
+                .pick(&["GETREG", "DECODE", "ENCODING", "TODENSE", "todense", "x"])
+                .to_string(),
+            ("operation", Kind::String) => self
+                .rng
+                .pick(&["AND", "OR", "XOR", "NOT", "and", "NAND"])
+                .to_string(),
+            ("offset", Kind::Integer) if self.rng.chance(10) => self
+                .rng
+                .pick(&[
+                    "8388607", "8388608", "8388600", "#1", "#3", "#", "#-1", "#8388607",
+                ])
+                .to_string(),
             ("offset", Kind::Integer) if self.rng.chance(60) => {
                 self.rng.pick(&["0", "1", "3", "10", "600"]).to_string()
             }
@@ -306,6 +324,12 @@ impl<'a> Generator<'a> {
                 0 => self.rng.pick(EDGE_DOUBLES).to_string(),
                 _ => self.rng.pick(DOUBLES).to_string(),
             },
+            (_, Kind::Pattern) if matches!(argument.token, Some("BY" | "GET")) => self
+                .rng
+                .pick(&[
+                    "*", "*", "#", "nosort", "*->x", "*->one", "key:{*}", "a*", "*->",
+                ])
+                .to_string(),
             (_, Kind::Pattern) => self.rng.pick(PATTERNS).to_string(),
             ("username", _) => "default".to_owned(),
             ("cursor", _) => "0".to_owned(),
@@ -332,6 +356,18 @@ impl<'a> Generator<'a> {
     fn mostly(&mut self, usual: &[&str], edges: &[&str]) -> String {
         let texts = if self.rng.below(8) == 0 { edges } else { usual };
         self.rng.pick(texts).to_string()
+    }
+
+    /// The type of a field of BITFIELD.
+    fn encoding(&mut self) -> String {
+        match self.rng.below(12) {
+            0 => self
+                .rng
+                .pick(&["u64", "i65", "u0", "i", "U8", "x8", "i08", "", "u-1"])
+                .to_string(),
+            1..5 => self.rng.pick(&["u8", "i8", "u63", "i64"]).to_string(),
+            _ => format!("{}{}", self.rng.pick(&["u", "i"]), 1 + self.rng.below(63)),
+        }
     }
 
     fn time(&mut self, usual: &[&str]) -> String {

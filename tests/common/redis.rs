@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::resp::{Request, Value, encode, encode_into, typed};
 
+/// The longest string it takes: what SETBIT and SETRANGE make of a large offset stays small.
+pub const STRING_BYTES_MAX: usize = 1024 * 1024;
+
 /// How long a server may take to start, or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -37,6 +40,7 @@ impl Redis {
         let started = Command::new("redis-server")
             .args(["--port", "0", "--unixsocket", "socket"])
             .args(["--save", "", "--appendonly", "no"])
+            .args(["--proto-max-bulk-len", &STRING_BYTES_MAX.to_string()])
             // It looks whether blocked clients have waited long enough so many times a second.
             .args(["--hz", "500"])
             .current_dir(&dir)

@@ -8,6 +8,8 @@ use crate::glob;
 use crate::keyspace::{CopyError, Db, ExpireCondition, RenameError, Ttl};
 use crate::protocol::Cx;
 
+pub use super::sort::{sort, sort_ro};
+
 type Done = Result<(), CommandError>;
 
 const NO_SUCH_KEY: CommandError = CommandError::text("ERR no such key");

@@ -37,6 +37,7 @@ mod reply;
 mod scan;
 mod server;
 mod set;
+mod sort;
 mod sorted_set;
 mod special;
 mod stream;

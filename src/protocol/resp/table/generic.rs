@@ -286,6 +286,59 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "sort",
+        arity: -2,
+        flags: flag::WRITE | flag::DENYOOM,
+        categories: category::SET | category::SORTEDSET | category::LIST | category::DANGEROUS,
+        keys: &[
+            KeySpec::one(1, RO | ACCESS),
+            KeySpec::unknown(RO | ACCESS).note(
+                "For the optional BY/GET keyword. It is marked 'unknown' \
+                    because the key names derive from the content of the key we sort",
+            ),
+            KeySpec::unknown(OW | UPDATE).note(
+                "For the optional STORE keyword. It is marked 'unknown' \
+                    because the keyword can appear anywhere in the argument array",
+            ),
+        ],
+        since: "1.0.0",
+        group: Group::Generic,
+        complexity: "O(N+M*log(M)) where N is the number of elements in the list or set \
+            to sort, and M the number of returned elements. When the elements are not sorted, \
+            complexity is O(N).",
+        summary: "Sort the elements in a list, set or sorted set",
+        arguments: "key@0 [BY=pattern:pattern@1] [LIMIT=offset_count{offset:integer \
+            count:integer}] [GET...=pattern:pattern@1...] [order(ASC | DESC)] \
+            [ALPHA=sorting:token] [STORE=destination@2]",
+        handler: generic::sort,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "sort_ro",
+        arity: -2,
+        flags: flag::READONLY,
+        categories: category::SET | category::SORTEDSET | category::LIST | category::DANGEROUS,
+        keys: &[
+            KeySpec::one(1, RO | ACCESS),
+            KeySpec::unknown(RO | ACCESS).note(
+                "For the optional BY/GET keyword. It is marked 'unknown' \
+                    because the key names derive from the content of the key we sort",
+            ),
+        ],
+        since: "7.0.0",
+        group: Group::Generic,
+        complexity: "O(N+M*log(M)) where N is the number of elements in the list or set \
+            to sort, and M the number of returned elements. When the elements are not sorted, \
+            complexity is O(N).",
+        summary: "Sort the elements in a list, set or sorted set. Read-only variant of \
+            SORT.",
+        arguments: "key@0 [BY=pattern:pattern@1] [LIMIT=offset_count{offset:integer \
+            count:integer}] [GET...=pattern:pattern@1...] [order(ASC | DESC)] \
+            [ALPHA=sorting:token]",
+        handler: generic::sort_ro,
+        ..Command::EMPTY
+    },
+    Command {
         name: "touch",
         arity: -2,
         flags: flag::READONLY | flag::FAST,
