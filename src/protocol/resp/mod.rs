@@ -25,6 +25,7 @@ mod docs;
 mod draw;
 mod error;
 mod generic;
+mod geo;
 mod hash;
 mod hyperloglog;
 mod json;

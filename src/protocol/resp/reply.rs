@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::buffer::Output;
+use crate::extended_float::ExtendedFloat;
 use crate::keyspace::{Entry, Str};
 use crate::number::{INT_TEXT, format_i64, push_f64, push_i64};
 
@@ -144,6 +145,19 @@ impl Reply<'_> {
     pub fn double(&mut self, value: f64) {
         let mut text = Vec::with_capacity(24);
         push_f64(&mut text, value);
+        if self.resp3 {
+            self.line(b',', &text)
+        } else {
+            self.bulk(&text)
+        }
+    }
+
+    /// A finite floating-point number with all the digits that matter, as Redis prints coordinates; in RESP2 its text.
+    pub fn exact_double(&mut self, value: f64) {
+        let mut text = Vec::with_capacity(24);
+        if let Some(value) = ExtendedFloat::from_f64(value) {
+            value.push(&mut text);
+        }
         if self.resp3 {
             self.line(b',', &text)
         } else {
