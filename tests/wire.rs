@@ -118,6 +118,7 @@ transcripts! {
     resp_types
     resp_unknown
     set
+    sorted_set
     speicher
     speicher_bad
     timeseries_query
