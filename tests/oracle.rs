@@ -13,7 +13,7 @@ mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use common::grammar::{Generator, Rule, rules};
+use common::grammar::{Generator, KEYS, Rule, rules};
 use common::redis::{Redis, STRING_BYTES_MAX};
 use common::resp::{Request, Value, encode_into, read_whole, request, typed};
 use common::rng::{for_each_seed, number_from_env};
@@ -110,9 +110,20 @@ fn compare_family(group: Group) {
 /// Some twenty requests, most of one family, on keys that all of them share.
 fn sequence(rng: &mut Rng, family: &[&Rule], others: &[&Rule]) -> Vec<Request> {
     let now_s = SystemClock::default().now().unix_ms() / 1000;
+    // What the others of a family find nothing without: the first of these most of all.
+    const VITAL: [&str; 5] = ["xadd", "xadd", "xadd", "xgroup|create", "xreadgroup"];
+    let of_family = |name: &&str| family.iter().find(|rule| rule.command.name == *name);
+    let vital: Vec<&Rule> = VITAL.iter().filter_map(of_family).copied().collect();
     let mut sequence = Vec::new();
+    if vital.iter().any(|rule| rule.command.group == Group::Stream) && rng.chance(80) {
+        for key in &KEYS[..2] {
+            sequence.push(request(&["XGROUP", "CREATE", key, "g", "0", "MKSTREAM"]));
+        }
+    }
     for _ in 0..5 + rng.below(30) {
-        let of = if others.is_empty() || rng.chance(80) {
+        let of = if !vital.is_empty() && rng.chance(35) {
+            &vital
+        } else if others.is_empty() || rng.chance(80) {
             family
         } else {
             others
@@ -125,6 +136,39 @@ fn sequence(rng: &mut Rng, family: &[&Rule], others: &[&Rule]) -> Vec<Request> {
         }
     }
     sequence
+}
+
+/// Makes every consumer before it is used: as in 7.2 it is made by the attempt to read or claim, while 7.0 makes it when
+/// there is something to be had.
+fn with_consumers(sequence: &[Request]) -> Vec<Request> {
+    let mut whole = Vec::new();
+    for asked in sequence {
+        let is = |name: &str| asked[0].eq_ignore_ascii_case(name.as_bytes());
+        let mut add = |key: &[u8], group: &[u8], consumer: &[u8]| {
+            let words: [&[u8]; 5] = [b"XGROUP", b"CREATECONSUMER", key, group, consumer];
+            whole.push(request(&words));
+        };
+        let place = |word: &str| {
+            let mut words = asked.iter().skip(1);
+            let found = words.position(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+            found.map(|at| at + 1)
+        };
+        if is("XREADGROUP")
+            && let (Some(group), Some(streams)) = (place("GROUP"), place("STREAMS"))
+            && let Some([group, consumer]) = asked.get(group + 1..group + 3)
+        {
+            let streams = &asked[streams + 1..];
+            for key in &streams[..streams.len() / 2] {
+                add(key, group, consumer);
+            }
+        } else if (is("XCLAIM") || is("XAUTOCLAIM"))
+            && let [_, key, group, consumer, _, _, ..] = &asked[..]
+        {
+            add(key, group, consumer);
+        }
+        whole.push(asked.clone());
+    }
+    whole
 }
 
 /// Whether a request gives a key a few milliseconds to live: it would depend on luck who still sees it.
@@ -308,7 +352,8 @@ impl Oracle {
             },
             ..Config::default()
         });
-        let requests = [&begin[..], sequence, &end].concat();
+        let sequence = with_consumers(sequence);
+        let requests = [&begin[..], &sequence, &end].concat();
         let (ours, theirs) = self.run(&mut driven, &requests);
         let (ours, theirs) = (Value::read_all(&ours), Value::read_all(&theirs));
         // With pushes and the like there is another number of replies: any request's may be the one then.
@@ -319,6 +364,9 @@ impl Oracle {
             let is_exec = candidates
                 .iter()
                 .any(|request| request[0].eq_ignore_ascii_case(b"exec"));
+            if self.ends(candidates, ours.1, theirs.1) {
+                return None;
+            }
             let is_allowed = self.is_allowed(candidates, ours, theirs)
                 || is_exec && self.is_transaction_allowed(&requests, ours, theirs);
             if !is_allowed {
@@ -430,6 +478,23 @@ impl Oracle {
         ours.1 == theirs.1 || allowed.any(|allowed| allowed.kind.allows(ours, theirs))
     }
 
+    /// Whether the servers go different ways from these replies on.
+    fn ends(&self, requests: &[Request], ours: &[u8], theirs: &[u8]) -> bool {
+        let has = |bytes: &[u8], text| memchr::memmem::find(bytes, str::as_bytes(text)).is_some();
+        let is_queued = requests
+            .iter()
+            .any(|request| request[0].eq_ignore_ascii_case(b"exec"));
+        self.allowed.iter().any(|allowed| match allowed.kind {
+            Kind::Ends(text) => {
+                let is_asked = requests
+                    .iter()
+                    .any(|request| request[0].eq_ignore_ascii_case(allowed.command.as_bytes()));
+                (is_asked || is_queued) && has(ours, text) && !has(theirs, text)
+            }
+            _ => false,
+        })
+    }
+
     /// Whether two replies of a transaction consist of replies to these requests that may differ as they do.
     fn is_transaction_allowed(
         &self,
@@ -497,6 +562,8 @@ enum Kind {
     Unchecked,
     Unordered,
     About(u64),
+    Newer(&'static str, u64),
+    Ends(&'static str),
     Differs(&'static str, &'static str),
 }
 
@@ -509,7 +576,7 @@ impl Allowed {
 impl Kind {
     fn allows(&self, ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
         match self {
-            Kind::Skip | Kind::SkipWith(_) | Kind::Apart(_) => false,
+            Kind::Skip | Kind::Ends(_) | Kind::SkipWith(_) | Kind::Apart(_) => false,
             Kind::Unchecked => !ours.0.is_error() && !theirs.0.is_error(),
             Kind::Unordered => {
                 let (mut ours, mut theirs) = (ours.0.clone(), theirs.0.clone());
@@ -517,18 +584,39 @@ impl Kind {
                 theirs.sort();
                 ours == theirs
             }
-            Kind::About(distance) => match (&ours.0, &theirs.0) {
-                (Value::Integer(ours), Value::Integer(theirs)) => {
-                    // Negative ones are answers of another kind.
-                    (*ours < 0) == (*theirs < 0) && ours.abs_diff(*theirs) <= *distance
-                }
-                _ => false,
-            },
+            Kind::About(distance) => are_about(&ours.0, &theirs.0, *distance),
+            Kind::Newer(field, distance) => {
+                let mut ours = ours.0.clone();
+                ours.leave_out(&[field]);
+                are_about(&ours, &theirs.0, *distance)
+            }
             Kind::Differs(our_pattern, their_pattern) => {
                 fits(our_pattern, &ours.1.escape_ascii().to_string())
                     && fits(their_pattern, &theirs.1.escape_ascii().to_string())
             }
         }
+    }
+}
+
+/// Whether two replies are equal but for integers that may differ by so much.
+fn are_about(ours: &Value, theirs: &Value, distance: u64) -> bool {
+    match (ours, theirs) {
+        (Value::Integer(ours), Value::Integer(theirs)) => {
+            // Negative ones are answers of another kind.
+            (*ours < 0) == (*theirs < 0) && ours.abs_diff(*theirs) <= distance
+        }
+        (Value::Array(ours), Value::Array(theirs)) | (Value::Map(ours), Value::Map(theirs)) => {
+            // How often an entry was delivered, behind a time.
+            let is_delivery =
+                matches!(ours.len(), 3 | 4) && matches!(ours.last(), Some(Value::Integer(_)));
+            ours.len() == theirs.len()
+                && (!is_delivery || ours.last() == theirs.last())
+                && ours
+                    .iter()
+                    .zip(theirs)
+                    .all(|(ours, theirs)| are_about(ours, theirs, distance))
+        }
+        _ => ours == theirs,
     }
 }
 
@@ -567,6 +655,14 @@ fn read_differences() -> Vec<Allowed> {
                     command,
                     Kind::About(distance.parse().expect("a distance in differences.txt")),
                 ),
+                ["newer", command, field, distance, _] => (
+                    command,
+                    Kind::Newer(
+                        field,
+                        distance.parse().expect("a distance in differences.txt"),
+                    ),
+                ),
+                ["ends", command, text, _] => (command, Kind::Ends(text)),
                 ["differs", command, ours, theirs, _] => (command, Kind::Differs(ours, theirs)),
                 _ => panic!("what does this line of differences.txt say? {line}"),
             };

@@ -121,6 +121,8 @@ transcripts! {
     sorted_set
     speicher
     speicher_bad
+    stream
+    stream_groups
     timeseries_query
 }
 

@@ -159,21 +159,19 @@ impl Keyspace {
     ) -> Result<(), StreamError> {
         let log = &mut self.open_stream(key)?.log;
         log.set_last_id(id, entries_added, max_deleted_id)?;
-        let (entries_added, max_deleted_id) = (log.entries_added(), log.max_deleted_id());
+        let (id, max_deleted_id) = (id.text(), max_deleted_id.map(|id| id.text()));
         let mut digits = INT_TEXT;
-        self.changed_beside(
-            key,
-            "xsetid",
-            &[
-                b"XSETID",
-                key.bytes,
-                id.text().as_bytes(),
+        let mut command = vec![&b"XSETID"[..], key.bytes, id.as_bytes()];
+        if let Some(entries_added) = entries_added {
+            command.extend([
                 b"ENTRIESADDED",
                 format_i64(to_i64(entries_added), &mut digits),
-                b"MAXDELETEDID",
-                max_deleted_id.text().as_bytes(),
-            ],
-        );
+            ]);
+        }
+        if let Some(max_deleted_id) = &max_deleted_id {
+            command.extend([b"MAXDELETEDID", max_deleted_id.as_bytes()]);
+        }
+        self.changed_beside(key, "xsetid", &command);
         Ok(())
     }
 
@@ -498,7 +496,7 @@ fn read_text(entries_read: Option<u64>, digits: &mut [u8; 20]) -> &[u8] {
     format_i64(entries_read.map_or(-1, to_i64), digits)
 }
 
-/// A counter as a command can carry it; the largest are out of reach but for XSETID and RETRYCOUNT.
+/// A counter as a command carries it; it has come from one, or been counted up no further.
 fn to_i64(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

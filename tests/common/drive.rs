@@ -132,6 +132,10 @@ impl Driven {
                 if matches!(kind.text(), Some(b"set" | b"hash")) {
                     value.sort();
                 }
+                if kind.text() == Some(b"stream") {
+                    // When a consumer was last heard of is nobody's business but the server's.
+                    value.leave_out(&["seen-time", "active-time"]);
+                }
                 let expiry = self.ask(id, &request(&[b"PEXPIRETIME", key]));
                 contents.push((db, key.to_vec(), kind, value, expiry));
             }

@@ -46,6 +46,8 @@ pub struct Generator<'a> {
     announced: Option<usize>,
     /// Whether the command is one on sorted sets: doubles are scores then.
     of_sorted_set: bool,
+    /// The name of the command that is being written.
+    command: &'static str,
 }
 
 /// The keys that requests are about.
@@ -145,6 +147,7 @@ impl<'a> Generator<'a> {
             wrong_percent: 6,
             announced: None,
             of_sorted_set: false,
+            command: "",
         }
     }
 
@@ -162,6 +165,7 @@ impl<'a> Generator<'a> {
         let words = request.len();
         self.announced = None;
         self.of_sorted_set = rule.command.group == Group::SortedSet;
+        self.command = rule.command.name;
         self.arguments(&rule.arguments, &mut request);
         if self.rng.chance(self.wrong_percent) {
             self.spoil(&mut request, words);
@@ -171,6 +175,10 @@ impl<'a> Generator<'a> {
 
     /// Any key; most are of the small set.
     pub fn key(&mut self) -> Vec<u8> {
+        if self.command.starts_with('x') && self.rng.chance(90) {
+            // There is much to be done to one stream.
+            return self.rng.pick(&KEYS[..2]).as_bytes().to_vec();
+        }
         match self.rng.below(60) {
             0 => Vec::new(),
             1 => vec![b'k'; 300],
@@ -223,7 +231,12 @@ impl<'a> Generator<'a> {
         if argument.optional && !self.rng.chance(35) {
             return;
         }
-        let counted = matches!(argument.kind, Kind::Key) || argument.name == "weight";
+        let counted =
+            matches!(argument.kind, Kind::Key) || matches!(&*argument.name, "weight" | "id");
+        if argument.name == "streams" {
+            // As many ids as keys, mostly.
+            self.announced = self.rng.chance(95).then(|| 1 + self.rng.below(2));
+        }
         let times = match self.announced {
             _ if !argument.multiple => 1,
             Some(announced) if counted => announced,
@@ -316,6 +329,22 @@ impl<'a> Generator<'a> {
                 0 => self.bound(),
                 _ => self.rng.pick(INTEGERS).to_string(),
             },
+            ("group" | "groupname", Kind::String) => {
+                self.rng.pick(&["g", "g", "g", "h"]).to_string()
+            }
+            ("consumer" | "consumername", Kind::String) => {
+                self.rng.pick(&["c", "d", "e"]).to_string()
+            }
+            ("min-idle-time" | "ms", _) => self.time(&["0", "0", "-1", "100000", "300000"]),
+            ("id" | "last-id" | "max_deleted_entry_id", Kind::String) => self.stream_id(),
+            ("start" | "end", Kind::String) => match self.rng.below(3) {
+                0 if argument.name == "end" => "+".to_owned(),
+                0 => "-".to_owned(),
+                1 => format!("({}", self.stream_id()),
+                _ => self.stream_id(),
+            },
+            ("threshold", _) if self.rng.chance(20) => self.stream_id(),
+            ("threshold", _) => self.rng.pick(&["0", "1", "2", "3", "5"]).to_string(),
             (_, Kind::Integer) => match self.rng.below(12) {
                 0 => self.rng.pick(EDGE_INTEGERS).to_string(),
                 _ => self.rng.pick(INTEGERS).to_string(),
@@ -367,6 +396,39 @@ impl<'a> Generator<'a> {
                 .to_string(),
             1..5 => self.rng.pick(&["u8", "i8", "u63", "i64"]).to_string(),
             _ => format!("{}{}", self.rng.pick(&["u", "i"]), 1 + self.rng.below(63)),
+        }
+    }
+
+    /// An id of the command's kind; most are of a few entries.
+    fn stream_id(&mut self) -> String {
+        const EDGES: &[&str] = &[
+            "18446744073709551615",
+            "18446744073709551615-18446744073709551614",
+            "18446744073709551615-18446744073709551615",
+            "18446744073709551616",
+            "0-0",
+            "0",
+            "-",
+            "+",
+            "$",
+            ">",
+            "(1",
+            "1-",
+            "-1",
+            "1-1-1",
+            " 1",
+            "+1-01",
+            "x",
+        ];
+        let (ms, seq) = (self.rng.below(4), self.rng.pick(&[0, 0, 1, 1, 2, 3]));
+        match (self.rng.below(30), self.command) {
+            (0, _) => self.rng.pick(EDGES).to_string(),
+            (1..=20, "xadd") => format!("{ms}-*"),
+            (1..=20, "xreadgroup") => ">".to_owned(),
+            (1..=5, "xread") => "$".to_owned(),
+            (1..=9, "xread" | "xgroup|create" | "xgroup|setid") => "0".to_owned(),
+            (21 | 22, _) => ms.to_string(),
+            _ => format!("{ms}-{seq}"),
         }
     }
 

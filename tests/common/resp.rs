@@ -56,7 +56,7 @@ pub fn read_whole(kind: &[u8], key: &[u8]) -> Option<Request> {
         b"set" => &[b"SMEMBERS", key],
         b"hash" => &[b"HGETALL", key],
         b"zset" => &[b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"],
-        b"stream" => &[b"XRANGE", key, b"-", b"+"],
+        b"stream" => &[b"XINFO", b"STREAM", key, b"FULL", b"COUNT", b"0"],
         b"ReJSON-RL" => &[b"JSON.GET", key],
         b"TSDB-TYPE" => &[b"TS.RANGE", key, b"-", b"+"],
         kind => panic!("nobody knows how to read a {}", kind.escape_ascii()),
@@ -218,6 +218,21 @@ impl Value {
     /// Whether it is an error.
     pub fn is_error(&self) -> bool {
         matches!(self, Value::Error(_))
+    }
+
+    /// Leaves out the named fields of maps, or of arrays that stand for maps, at every depth.
+    pub fn leave_out(&mut self, names: &[&str]) {
+        let Some(items) = self.items_mut() else {
+            return;
+        };
+        let is_named = |item: &Value| {
+            let is = |name: &&str| *item == Value::Bulk(name.as_bytes().to_vec());
+            names.iter().any(is)
+        };
+        while let Some(at) = items.iter().position(is_named) {
+            items.drain(at..(at + 2).min(items.len()));
+        }
+        items.iter_mut().for_each(|item| item.leave_out(names));
     }
 
     /// Puts items whose order has no meaning in one that has, at every depth.

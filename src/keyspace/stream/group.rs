@@ -435,7 +435,7 @@ impl Group {
                 && let Some(delivery) = self.pending.get_mut(id)
             {
                 delivery.time_ms = now_ms;
-                delivery.count = delivery.count.wrapping_add(1);
+                delivery.count = counted(delivery.count, 1);
             }
         }
         HistoryRead {
@@ -490,7 +490,7 @@ impl Group {
             };
             let count = claim
                 .delivery_count
-                .unwrap_or(count.wrapping_add(u64::from(!claim.just_id)));
+                .unwrap_or(counted(count, u64::from(!claim.just_id)));
             self.deliver(*id, &owner, time_ms, count);
             claimed.ids.push(*id);
         }
@@ -530,7 +530,7 @@ impl Group {
                 claimed.deleted.push(id);
                 count -= 1;
             } else if delivery.is_idle(claim.min_idle_ms, now_ms) {
-                let deliveries = delivery.count.wrapping_add(u64::from(!claim.just_id));
+                let deliveries = counted(delivery.count, u64::from(!claim.just_id));
                 self.deliver(id, &owner, now_ms, deliveries);
                 claimed.ids.push(id);
                 count -= 1;
@@ -596,11 +596,16 @@ impl Group {
     /// Notes that the group has read up to an entry, the one after the last it had read.
     fn advance(&mut self, log: &Log, id: StreamId) {
         self.entries_read = match self.entries_read {
-            Some(read) if !log.has_deleted_from(id) => Some(read.wrapping_add(1)),
-            _ => log.entries_up_to(id),
+            Some(read) if !log.has_deleted_from(id) => Some(counted(read, 1)),
+            _ => log.entries_up_to(id).map(|read| counted(read, 0)),
         };
         self.last_delivered_id = id;
     }
+}
+
+/// A counter that goes up, and no further than commands can carry it.
+fn counted(count: u64, more: u64) -> u64 {
+    count.saturating_add(more).min(i64::MAX.cast_unsigned())
 }
 
 impl Delivery {
