@@ -561,6 +561,7 @@ enum Kind {
     Apart(&'static str),
     Unchecked,
     Unordered,
+    Doubles,
     About(u64),
     Newer(&'static str, u64),
     Ends(&'static str),
@@ -584,6 +585,7 @@ impl Kind {
                 theirs.sort();
                 ours == theirs
             }
+            Kind::Doubles => with_plain_doubles(&ours.0) == with_plain_doubles(&theirs.0),
             Kind::About(distance) => are_about(&ours.0, &theirs.0, *distance),
             Kind::Newer(field, distance) => {
                 let mut ours = ours.0.clone();
@@ -651,6 +653,7 @@ fn read_differences() -> Vec<Allowed> {
                 ["apart", command, other, _] => (command, Kind::Apart(other)),
                 ["unchecked", command, _] => (command, Kind::Unchecked),
                 ["unordered", command, _] => (command, Kind::Unordered),
+                ["doubles", command, _] => (command, Kind::Doubles),
                 ["about", command, distance, _] => (
                     command,
                     Kind::About(distance.parse().expect("a distance in differences.txt")),
@@ -669,6 +672,20 @@ fn read_differences() -> Vec<Allowed> {
             Allowed { command, kind }
         })
         .collect()
+}
+
+/// A reply in which every number is printed in the same way.
+fn with_plain_doubles(value: &Value) -> Value {
+    let plain = |text: &[u8]| {
+        let number = std::str::from_utf8(text).ok()?.parse::<f64>().ok()?;
+        Some(number.to_string().into_bytes())
+    };
+    match value {
+        Value::Bulk(text) => Value::Bulk(plain(text).unwrap_or_else(|| text.clone())),
+        Value::Double(text) => Value::Double(plain(text).unwrap_or_else(|| text.clone())),
+        Value::Array(items) => Value::Array(items.iter().map(with_plain_doubles).collect()),
+        other => other.clone(),
+    }
 }
 
 #[test]

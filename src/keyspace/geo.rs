@@ -38,7 +38,7 @@ impl Position {
     /// gives some place.
     pub fn from_score(score: f64) -> Self {
         let cell = Cell {
-            bits: score as i64 as u64,
+            bits: bits_of(score),
             step: STEP_MAX,
         };
         let bounds = cell.bounds();
@@ -423,6 +423,21 @@ impl Cell {
     fn scores(self) -> Range<f64> {
         let align = |bits: u64| (bits << (2 * (STEP_MAX - self.step))) as f64;
         align(self.bits)..align(self.bits + 1)
+    }
+}
+
+/// What a processor makes of a score when it is told to take it for 64 bits, as Redis does: where there is no such
+/// integer, nothing or the topmost bit.
+fn bits_of(score: f64) -> u64 {
+    const TWO_TO_63: f64 = (1u64 << 63) as f64;
+    if score >= 2.0 * TWO_TO_63 {
+        0
+    } else if score >= 0.0 {
+        score as u64
+    } else if score >= -TWO_TO_63 {
+        score as i64 as u64
+    } else {
+        1 << 63
     }
 }
 
