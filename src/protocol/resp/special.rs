@@ -74,13 +74,14 @@ fn answer(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
 
 /// Runs a command, shows it to monitors, and remembers what it read if the client wants to hear of changes.
 pub(super) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
-    if !cx.hub.monitors.is_empty() && !command.has(flag::SKIP_MONITOR | flag::ADMIN) {
-        show_to_monitors(args, cx);
-    }
     cx.keyspace.reads_count_as_use =
         command.name == "touch" || cx.client.extras().is_none_or(|extras| !extras.no_touch);
     super::run(command, args, cx);
     cx.keyspace.reads_count_as_use = true;
+    // Afterwards, as Redis does: a monitor that resets itself is told of it no more.
+    if !cx.hub.monitors.is_empty() && !command.has(flag::SKIP_MONITOR | flag::ADMIN) {
+        show_to_monitors(args, cx);
+    }
     remember_reads(command, args, cx);
 }
 
