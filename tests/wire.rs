@@ -90,6 +90,7 @@ transcripts! {
     metrics_bad
     refused
     resp_admin
+    resp_bits
     resp_blocking
     resp_client
     resp_client_more
@@ -98,6 +99,7 @@ transcripts! {
     resp_connection
     resp_databases
     resp_expiry
+    resp_hash
     resp_hello
     resp_inline
     resp_json
@@ -108,7 +110,12 @@ transcripts! {
     resp_pipeline
     resp_protocol
     resp_pubsub
+    resp_resetstat
+    resp_selftest
     resp_server
+    resp_set
+    resp_stream
+    resp_stream_blocking
     resp_string
     resp_string_many
     resp_string_number
@@ -117,6 +124,8 @@ transcripts! {
     resp_ts
     resp_types
     resp_unknown
+    resp_zset
+    resp_zset_blocking
     set
     sorted_set
     speicher
@@ -232,6 +241,9 @@ fn replay_in(script: &Script, way: Way) -> Result<(), String> {
 fn ways(script: &Script) -> Vec<Way> {
     let mut ways = Vec::new();
     for over in [Over::Engine, Over::EngineOneRequestATurn, Over::Socket] {
+        if script.no_sockets && over == Over::Socket {
+            continue;
+        }
         for &form in script.forms() {
             let mut cuts = vec![Cut::Whole, Cut::ByteByByte];
             cuts.extend(positions(script, form, over).into_iter().map(Cut::At));

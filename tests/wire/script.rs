@@ -14,6 +14,8 @@ pub struct Script {
     pub listeners: Vec<Listen>,
     /// RESP commands are only typed, not sent as arrays.
     pub inline: bool,
+    /// It is only replayed against engines.
+    pub no_sockets: bool,
     /// The names of the connections; the unnamed one is `""`.
     pub connections: Vec<String>,
     pub steps: Vec<Step>,
@@ -75,6 +77,7 @@ impl Script {
                 limits: Limits::default(),
                 listeners: Vec::new(),
                 inline: false,
+                no_sockets: false,
                 connections: Vec::new(),
                 steps: Vec::new(),
             },
@@ -262,6 +265,10 @@ impl Reader {
                 self.script.inline = true;
                 Ok(())
             }
+            ["no-sockets"] => {
+                self.script.no_sockets = true;
+                Ok(())
+            }
             ["open"] => self.open("", ""),
             ["open", name] => self.open(name, name),
             ["open", name, "like", other] => self.open(name, other),
@@ -270,7 +277,7 @@ impl Reader {
             ["close"] => self.close(""),
             ["close", name] => self.close(name),
             ["clock", advance] => self.clock(advance),
-            _ => Err("expected a line sent, a line to come, or one of listen, limit, inline, open, half-close, close, clock".to_owned()),
+            _ => Err("expected a line sent, a line to come, or one of listen, limit, inline, no-sockets, open, half-close, close, clock".to_owned()),
         }
     }
 
