@@ -331,6 +331,32 @@ mod tests {
     }
 
     #[test]
+    fn loose_doubles_are_what_strtod_gives() {
+        for (text, value) in [
+            (&b""[..], 0.0),
+            (b"\0abc", 0.0),
+            (b"1.5", 1.5),
+            (b" \t\r1.5", 1.5),
+            (b"2\0x", 2.0),
+            (b"-inf", f64::NEG_INFINITY),
+            (b"0x1p1", 2.0),
+            (b"1e400", f64::INFINITY),
+            (b"-1e400", f64::NEG_INFINITY),
+            (b"1e-400", 0.0),
+        ] {
+            assert_eq!(
+                parse_f64_loosely(text),
+                Some(value),
+                "{}",
+                text.escape_ascii()
+            );
+        }
+        for text in [&b" "[..], b"1 ", b"nan", b"x", b"1.5x", b"--1", b"0x", b"."] {
+            assert_eq!(parse_f64_loosely(text), None, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
     fn integers_parse_in_their_canonical_spelling_only() {
         for (text, value) in [
             ("0", 0),

@@ -229,6 +229,7 @@ fn inter<'a>(sources: &[Source<'a>], aggregate: Aggregate) -> Scored<'a> {
     let common = |(member, score): (Entry<'a>, f64)| {
         let mut sum = number_or_zero(score * smallest.weight);
         for other in others {
+            // What is not a number here is neither least nor greatest, though 0 in the smallest set: so it is in Redis.
             sum = aggregate.of(sum, other.members.score(member)? * other.weight);
         }
         Some((member.to_cow(), sum))
@@ -259,4 +260,155 @@ fn text_of(number: f64) -> Vec<u8> {
     let mut text = Vec::new();
     push_f64(&mut text, number);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::keyspace::{Rng, Seed, ZAddOptions};
+
+    type Model = BTreeMap<Vec<u8>, f64>;
+
+    /// A keyspace with sorted sets of random members under `names`, some of them plain sets and some missing, and
+    /// what they hold.
+    fn filled(rng: &mut Rng, names: &[&'static [u8]]) -> (Keyspace, Vec<Model>) {
+        let mut keyspace = Keyspace::new(Seed::fixed(rng.next_u64()), 1);
+        let mut models = Vec::new();
+        for name in names {
+            let mut model = Model::new();
+            let is_plain = rng.below(4) == 0;
+            for _ in 0..rng.below(5) * rng.below(60) {
+                // The members of every second one are integers.
+                let member = match rng.below(2) {
+                    0 => rng.below(90).to_string(),
+                    _ => format!("m{}", rng.below(90)),
+                };
+                let score = if is_plain { 1.0 } else { score(rng) };
+                model.insert(member.into_bytes(), score);
+            }
+            let key = keyspace.key(0, name);
+            if is_plain {
+                let mut set = Set::for_members(b"m", model.len(), &keyspace.settings);
+                for member in model.keys() {
+                    set.insert(member, &keyspace.settings);
+                }
+                keyspace.put_collection(&key, set);
+            } else {
+                let members: Vec<(f64, &[u8])> = model
+                    .iter()
+                    .map(|(name, score)| (*score, &name[..]))
+                    .collect();
+                let added = keyspace.zset_add(&key, &members, ZAddOptions::default());
+                assert_eq!(added.map(|done| done.added), Ok(model.len()));
+            }
+            models.push(model);
+        }
+        (keyspace, models)
+    }
+
+    /// A score whose sums do not depend on their order, or an infinity.
+    fn score(rng: &mut Rng) -> f64 {
+        match rng.below(12) {
+            0 => f64::INFINITY,
+            1 => f64::NEG_INFINITY,
+            _ => rng.below(40) as f64 / 4.0 - 5.0,
+        }
+    }
+
+    fn naive(op: ZSetOp, models: &[Model], weights: &[f64], aggregate: Aggregate) -> Model {
+        let mut result = Model::new();
+        for member in models.iter().flat_map(Model::keys) {
+            let scores = models.iter().map(|model| model.get(member)).zip(weights);
+            let has: Vec<f64> = scores
+                .filter_map(|(score, weight)| Some(number_or_zero(score? * weight)))
+                .collect();
+            let is_in = match op {
+                ZSetOp::Union => true,
+                ZSetOp::Inter => has.len() == models.len(),
+                ZSetOp::Diff => has.len() == 1 && models[0].contains_key(member),
+            };
+            if is_in {
+                let fold = |pick: fn(f64, f64) -> f64| has.iter().copied().reduce(pick);
+                let score = match aggregate {
+                    Aggregate::Sum => fold(|a, b| number_or_zero(a + b)),
+                    Aggregate::Min => fold(f64::min),
+                    Aggregate::Max => fold(f64::max),
+                };
+                result.extend(score.map(|score| (member.clone(), score)));
+            }
+        }
+        result
+    }
+
+    #[test]
+    fn combinations_are_those_of_maps() {
+        const NAMES: [&[u8]; 3] = [b"a", b"b", b"c"];
+        let mut rng = Rng::seeded(31);
+        let mut results = 0;
+        for _ in 0..300 {
+            let count = 1 + rng.index(3);
+            let (mut keyspace, models) = filled(&mut rng, &NAMES[..count]);
+            let op = [ZSetOp::Union, ZSetOp::Inter, ZSetOp::Diff][rng.index(3)];
+            let aggregate = [Aggregate::Sum, Aggregate::Min, Aggregate::Max][rng.index(3)];
+            let mut weights = vec![1.0; count];
+            if op != ZSetOp::Diff && rng.below(2) == 0 {
+                // An infinity times 0 is no number: see `inter`.
+                let least = u64::from(op == ZSetOp::Inter);
+                weights.fill_with(|| (least + rng.below(3)) as f64);
+            }
+            let expected = naive(op, &models, &weights, aggregate);
+            let what = ZCombination {
+                op,
+                keys: NAMES[..count]
+                    .iter()
+                    .map(|name| keyspace.key(0, name))
+                    .collect(),
+                weights,
+                aggregate,
+            };
+            // Three infinities of two signs come out as the order has it.
+            let depends_on_order = aggregate == Aggregate::Sum && count == 3;
+            let members = keyspace.zset_combine(&what).expect("no other types");
+            assert!(members.is_sorted_by(|(a, a_score), (b, b_score)| {
+                a_score < b_score || a_score == b_score && a < b
+            }));
+            let found: Model = members
+                .into_iter()
+                .map(|(name, score)| (name.into_owned(), score))
+                .collect();
+            assert!(found.keys().eq(expected.keys()), "{op:?}");
+            if !depends_on_order {
+                assert_eq!(found, expected, "{op:?} {aggregate:?} {:?}", what.weights);
+            }
+            let to = keyspace.key(0, NAMES[rng.index(3)]);
+            assert_eq!(keyspace.zset_store_combined(&to, &what), Ok(expected.len()));
+            let stored = keyspace.read::<ZSet>(&to).expect("it is a sorted set");
+            let stored: Model = stored
+                .into_iter()
+                .flat_map(|set| set.iter().map(|(name, score)| (name.to_vec(), score)))
+                .collect();
+            assert_eq!(stored, found);
+            results += usize::from(!found.is_empty());
+        }
+        assert!(results > 100, "{results}");
+    }
+
+    #[test]
+    fn intersections_are_counted_up_to_a_limit() {
+        const NAMES: [&[u8]; 2] = [b"a", b"b"];
+        let mut rng = Rng::seeded(32);
+        for _ in 0..50 {
+            let (mut keyspace, models) = filled(&mut rng, &NAMES);
+            let keys = NAMES.map(|name| keyspace.key(0, name));
+            let common = models[0]
+                .keys()
+                .filter(|name| models[1].contains_key(*name));
+            let common = common.count();
+            for limit in [1, 5, usize::MAX] {
+                assert_eq!(keyspace.zset_inter_len(&keys, limit), Ok(common.min(limit)));
+            }
+        }
+    }
 }

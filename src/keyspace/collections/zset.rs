@@ -928,6 +928,31 @@ mod tests {
     }
 
     #[test]
+    fn lex_ranges_among_different_scores_are_those_redis_finds() {
+        let mut set = ZSet::new();
+        for (score, member) in [(1.0, b"a"), (2.0, b"z"), (3.0, b"b"), (4.0, b"c")] {
+            set.insert(member, score, &settings()).unwrap();
+        }
+        let range = |min, max, from_end| set.ranks_by_lex(min, max, from_end);
+        let (inclusive, exclusive) = (LexBound::Inclusive, LexBound::Exclusive);
+        assert_eq!(range(LexBound::Min, inclusive(b"b"), false), 0..1);
+        assert_eq!(range(LexBound::Min, inclusive(b"b"), true), 0..3);
+        assert_eq!(range(exclusive(b"a"), LexBound::Max, false), 1..4);
+        assert_eq!(range(inclusive(b"b"), inclusive(b"c"), true), 1..4);
+        // The last member is below, the first one above, or the bounds are the wrong way round.
+        for (min, max) in [
+            (inclusive(b"d"), LexBound::Max),
+            (LexBound::Min, exclusive(b"a")),
+            (inclusive(b"c"), inclusive(b"b")),
+            (exclusive(b"b"), inclusive(b"b")),
+            (LexBound::Max, LexBound::Max),
+            (LexBound::Min, LexBound::Min),
+        ] {
+            assert!(range(min, max, false).is_empty() && range(min, max, true).is_empty());
+        }
+    }
+
+    #[test]
     fn ranges_of_ranks_are_removed() {
         let (mut rng, settings) = (Rng::seeded(22), settings());
         for members in [60, 2000] {
