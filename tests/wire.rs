@@ -99,6 +99,7 @@ transcripts! {
     resp_connection
     resp_databases
     resp_expiry
+    resp_geo
     resp_hash
     resp_hello
     resp_inline
@@ -114,6 +115,7 @@ transcripts! {
     resp_selftest
     resp_server
     resp_set
+    resp_sort
     resp_stream
     resp_stream_blocking
     resp_string
