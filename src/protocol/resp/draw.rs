@@ -1,6 +1,7 @@
 //! What HRANDFIELD, SRANDMEMBER and ZRANDMEMBER share: a count that says how elements are drawn.
 
 use super::{Args, CommandError, Reply};
+use crate::protocol::Cx;
 
 /// How many elements are drawn, and how.
 #[derive(Clone, Copy)]
@@ -12,15 +13,19 @@ pub(super) enum Draw {
 }
 
 impl Draw {
-    /// Reads the count at `at`: a negative one lets elements repeat.
-    pub fn parse(args: Args<'_>, at: usize) -> Result<Self, CommandError> {
+    /// Reads the count at `at`: a negative one lets elements repeat. More of those than a client can be sent are
+    /// refused (Redis would fill its memory with them).
+    pub fn parse(args: Args<'_>, at: usize, cx: &Cx<'_>) -> Result<Self, CommandError> {
+        const ELEMENT_BYTES_MIN: usize = b"$0\r\n\r\n".len();
         let count = args.negatable_integer(at)?;
         let number = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-        Ok(if count < 0 {
-            Draw::Repeated(number)
+        if count >= 0 {
+            Ok(Draw::Distinct(number))
+        } else if number <= cx.hub.limits.output_bytes_max / ELEMENT_BYTES_MIN {
+            Ok(Draw::Repeated(number))
         } else {
-            Draw::Distinct(number)
-        })
+            Err(CommandError::text("ERR value is out of range"))
+        }
     }
 
     /// How many are asked for.

@@ -162,7 +162,7 @@ pub fn hrandfield(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         }
         return Ok(());
     }
-    let draw = Draw::parse(args, 2)?;
+    let draw = Draw::parse(args, 2, cx)?;
     let with_values = args.len() == 4;
     if args.len() > 4 || with_values && !args.is(3, "withvalues") {
         return Err(CommandError::Syntax);

@@ -98,7 +98,7 @@ pub fn spop(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 pub fn srandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let draw = match args.len() {
         2 => None,
-        3 => Some(Draw::parse(args, 2)?),
+        3 => Some(Draw::parse(args, 2, cx)?),
         _ => return Err(CommandError::Syntax),
     };
     let key = cx.key(&args[1]);

@@ -180,7 +180,7 @@ pub fn zrandmember(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         }
         return Ok(());
     }
-    let draw = Draw::parse(args, 2)?;
+    let draw = Draw::parse(args, 2, cx)?;
     let with_scores = args.len() == 4;
     if args.len() > 4 || with_scores && !args.is(3, "withscores") {
         return Err(CommandError::Syntax);
