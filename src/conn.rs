@@ -72,7 +72,7 @@ impl Conn {
 
     /// Takes bytes that came in, and runs the requests in them. What is not run is kept.
     pub fn receive(&mut self, bytes: &[u8], keyspace: &mut Keyspace, hub: &mut Hub) {
-        if self.flow == Flow::Done || self.client.doomed {
+        if self.is_over() {
             return;
         }
         if self.input.is_empty() && self.flow == Flow::Input {
@@ -100,7 +100,7 @@ impl Conn {
 
     /// Runs on with the input that is kept.
     pub fn resume(&mut self, keyspace: &mut Keyspace, hub: &mut Hub) {
-        if self.flow == Flow::Done || self.client.doomed {
+        if self.is_over() {
             return;
         }
         let mut input = std::mem::take(&mut self.input);
@@ -113,6 +113,14 @@ impl Conn {
             }
             self.input = input;
         }
+    }
+
+    /// Whether it takes no more input; one that was given up by another (CLIENT KILL) does not either.
+    fn is_over(&mut self) -> bool {
+        if self.client.doomed {
+            self.flow = Flow::Done;
+        }
+        self.flow == Flow::Done
     }
 
     /// Runs requests until one of the reasons to stop; gives how many bytes are done with.

@@ -83,6 +83,8 @@ fn compare_family(group: Group) {
             !oracle.is_skipped(request)
                 && !expires_too_soon(request)
                 && !oracle.blocks_too_long(request)
+                && !answers_too_much(request)
+                && !goes_on_with_a_scan(request)
         });
         oracle.part(&mut sequence);
         if found.len() < REPORTED_MAX
@@ -185,6 +187,26 @@ fn expires_too_soon(request: &Request) -> bool {
     let in_ms = is_one_of(&request[0], &["PSETEX", "PEXPIRE", "RESTORE"]);
     let mut pairs = request.windows(2);
     pairs.any(|pair| is_few(&pair[1]) && (in_ms || is_one_of(&pair[0], &["PX"])))
+}
+
+/// Whether a request asks for the same members over and over, more than anybody can read.
+fn answers_too_much(request: &Request) -> bool {
+    let name = request[0].to_ascii_lowercase();
+    let is_random = name.ends_with(b"randmember") || name.ends_with(b"randfield");
+    let is_many = |word: &Vec<u8>| {
+        let text = std::str::from_utf8(word).unwrap_or_default();
+        text.parse().is_ok_and(|count: i64| count < -1000)
+    };
+    is_random && request.iter().any(is_many)
+}
+
+/// Whether a request has a cursor that is not the beginning: cursors are the server's own.
+fn goes_on_with_a_scan(request: &Request) -> bool {
+    let cursor = request.get(2).map_or(&b""[..], |word| word);
+    let number: Option<i128> = std::str::from_utf8(cursor)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    request[0].to_ascii_lowercase().ends_with(b"scan") && number.is_some_and(|cursor| cursor != 0)
 }
 
 /// A request that names no command.

@@ -1,7 +1,7 @@
 //! An engine without sockets: bytes in, bytes out, and a clock that only the test moves.
 
 use pentad::client::Peer;
-use pentad::config::{Address, Config, Listen, Scheme};
+use pentad::config::{Address, Config, Limits, Listen, Scheme};
 use pentad::keyspace::Seed;
 use pentad::{ConnId, Engine, Flow, Now};
 
@@ -29,9 +29,15 @@ pub struct Driven {
 }
 
 impl Driven {
-    /// An engine with default limits and a fixed seed.
+    /// An engine with a fixed seed and default limits, but for a bound on output that is soon reached.
     pub fn new() -> Self {
-        Self::with(Config::default())
+        Self::with(Config {
+            limits: Limits {
+                output_bytes_max: 4 * 1024 * 1024,
+                ..Limits::default()
+            },
+            ..Config::default()
+        })
     }
 
     /// An engine with these limits. Unless the configuration has a seed it gets a fixed one.

@@ -296,6 +296,7 @@ impl<'a> Generator<'a> {
             ("timeout", Kind::Integer) => self.time(&["1", "2", "-1"]),
             ("timeout", _) => self.time(&["0.001", "0.002", "0.003", "-1", "1e400"]),
             ("unix-time-milliseconds", _) => self.point_in_time(1000),
+            ("cursor", _) => "0".to_owned(),
             (_, Kind::UnixTime) => self.point_in_time(1),
             ("protover", _) => self.rng.pick(&["2", "3", "3", "1", "4", "x"]).to_string(),
             ("encoding", _) => self.encoding(),
@@ -361,7 +362,6 @@ impl<'a> Generator<'a> {
                 .to_string(),
             (_, Kind::Pattern) => self.rng.pick(PATTERNS).to_string(),
             ("username", _) => "default".to_owned(),
-            ("cursor", _) => "0".to_owned(),
             ("path", _) => self.rng.pick(&["$", ".", "$", "$.a"]).to_string(),
             ("command-name", _) => self
                 .rng

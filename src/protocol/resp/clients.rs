@@ -183,19 +183,13 @@ fn switch_tracking_on(cx: &mut Cx<'_>, mut wanted: TrackingOptions) -> Done {
         .client
         .extras()
         .and_then(|extras| extras.tracking.clone());
-    if let Some(current) = &current {
-        if current.broadcast != wanted.broadcast {
-            return Err(CommandError::text(
-                "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then \
-                 re-enabling it with a different mode.",
-            ));
-        }
-        if current.opt_in && wanted.opt_out || current.opt_out && wanted.opt_in {
-            return Err(CommandError::text(
-                "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then \
-                 re-enabling it with a different mode.",
-            ));
-        }
+    if let Some(current) = &current
+        && current.broadcast != wanted.broadcast
+    {
+        return Err(CommandError::text(
+            "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then \
+             re-enabling it with a different mode.",
+        ));
     }
     if wanted.broadcast && (wanted.opt_in || wanted.opt_out) {
         return Err(CommandError::text(
@@ -205,6 +199,14 @@ fn switch_tracking_on(cx: &mut Cx<'_>, mut wanted: TrackingOptions) -> Done {
     if wanted.opt_in && wanted.opt_out {
         return Err(CommandError::text(
             "ERR You can't specify both OPTIN mode and OPTOUT mode",
+        ));
+    }
+    if let Some(current) = &current
+        && (current.opt_in && wanted.opt_out || current.opt_out && wanted.opt_in)
+    {
+        return Err(CommandError::text(
+            "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then \
+             re-enabling it with a different mode.",
         ));
     }
     if wanted.broadcast {

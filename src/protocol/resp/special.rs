@@ -126,7 +126,7 @@ fn check_subscribed(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> 
 
 fn remember_reads(command: &Command, args: Args<'_>, cx: &mut Cx<'_>) {
     const KEYS_MAX: usize = 1_000_000;
-    let is_caching_command = command.name == "client|caching";
+    let is_about_client = command.name.starts_with("client|");
     let Some(tracking) = cx
         .client
         .extras()
@@ -141,7 +141,7 @@ fn remember_reads(command: &Command, args: Args<'_>, cx: &mut Cx<'_>) {
             (_, true) => caching != Some(false),
             _ => true,
         };
-    if wants && command.has(flag::READONLY) && !is_caching_command {
+    if wants && command.has(flag::READONLY) && !is_about_client {
         let request: Vec<&[u8]> = args.iter_from(0).collect();
         for key in keys_of(command, &request) {
             if key.access & access::NOT_KEY == 0 {
@@ -154,9 +154,9 @@ fn remember_reads(command: &Command, args: Args<'_>, cx: &mut Cx<'_>) {
             cx.scene().invalidate(&key);
         }
     }
-    // CLIENT CACHING holds for the next command, or the next transaction.
+    // CLIENT CACHING holds for the next command that is not CLIENT, or the next transaction.
     if caching.is_some()
-        && !is_caching_command
+        && !is_about_client
         && cx
             .client
             .extras()

@@ -272,14 +272,14 @@ fn shown(arg: &[u8]) -> std::borrow::Cow<'_, str> {
     String::from_utf8_lossy(&arg[..end])
 }
 
-/// The name of the group is not that of one, as the commands on what was delivered say it.
+/// There is no such group, as the commands on what was delivered say it.
 fn no_key_or_group(key: &[u8], group: &[u8]) -> CommandError {
     let (key, group) = (shown(key), shown(group));
     let text = format!("NOGROUP No such key '{key}' or consumer group '{group}'");
     CommandError::Other(text.into())
 }
 
-/// The name of the group is not that of one, as XGROUP and XINFO say it.
+/// There is no such group, as XGROUP and XINFO say it.
 fn no_group(key: &[u8], group: &[u8]) -> CommandError {
     let (key, group) = (shown(key), shown(group));
     let text = format!("NOGROUP No such consumer group '{group}' for key name '{key}'");

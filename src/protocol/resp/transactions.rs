@@ -54,7 +54,6 @@ pub(super) fn refuse(command: Option<&Command>, error: &CommandError, cx: &mut C
         let transaction = &mut cx.client.extras_mut().transaction;
         if is_exec {
             *transaction = None;
-            forget_watched(cx);
             cx.client.settle();
         } else if let Some(transaction) = transaction {
             transaction.broken = true;
@@ -63,6 +62,7 @@ pub(super) fn refuse(command: Option<&Command>, error: &CommandError, cx: &mut C
     if !is_exec {
         return cx.refuse(error);
     }
+    forget_watched(cx);
     let text = error.to_string();
     let text = text.strip_prefix("ERR ").unwrap_or(&text);
     let text = format!("EXECABORT Transaction discarded because of: {text}");
