@@ -75,12 +75,15 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    bitmap
     counter
     counter_limits
     cross
     cross_databases
     draw_limits
+    geo
     hash
+    hyperloglog
     idle
     lab
     lab_byte
@@ -129,6 +132,7 @@ transcripts! {
     resp_zset
     resp_zset_blocking
     set
+    sort
     sorted_set
     speicher
     speicher_bad
