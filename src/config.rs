@@ -34,8 +34,8 @@ pub struct Limits {
     pub request_bytes_max: usize,
     /// Bytes of one line of the metrics and counter protocols, and of an inline RESP command.
     pub line_bytes_max: usize,
-    /// Bytes of unsent output of one connection; above, it is dropped. At half of it the connection is not read any
-    /// more until a quarter is left.
+    /// Bytes of unsent output of one connection; above, it is dropped. It must hold the largest value. At half of it
+    /// (64 MiB at most) the connection is not read any more, until half of that is left.
     pub output_bytes_max: usize,
     /// Seconds without any progress in sending, after which a connection that has output waiting is dropped.
     pub output_stall_timeout_s: u64,
@@ -53,7 +53,7 @@ impl Default for Limits {
             clients_max: 10_000,
             request_bytes_max: 512 * 1024 * 1024,
             line_bytes_max: 64 * 1024,
-            output_bytes_max: 256 * 1024 * 1024,
+            output_bytes_max: 1024 * 1024 * 1024,
             output_stall_timeout_s: 60,
             idle_timeout_s: 0,
             requests_per_turn: 512,
@@ -65,6 +65,17 @@ impl Default for Limits {
 impl Limits {
     /// The largest that a request can be made: positions in it are kept in 32 bits.
     pub const REQUEST_BYTES_CEILING: usize = 2 * 1024 * 1024 * 1024;
+
+    /// Bytes of unsent output above which a connection is not read any more.
+    pub fn high_water_bytes(&self) -> usize {
+        const HIGH_WATER_BYTES_MAX: usize = 64 * 1024 * 1024;
+        (self.output_bytes_max / 2).min(HIGH_WATER_BYTES_MAX)
+    }
+
+    /// Bytes of unsent output at which it is read again.
+    pub fn low_water_bytes(&self) -> usize {
+        self.high_water_bytes() / 2
+    }
 
     /// Checks what cannot work.
     pub fn check(&self) -> Result<(), LimitError> {

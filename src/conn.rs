@@ -125,7 +125,7 @@ impl Conn {
 
     /// Runs requests until one of the reasons to stop; gives how many bytes are done with.
     fn run(&mut self, input: &[u8], keyspace: &mut Keyspace, hub: &mut Hub) -> usize {
-        let high_water = hub.limits.output_bytes_max / 2;
+        let high_water = hub.limits.high_water_bytes();
         let mut budget = hub.limits.requests_per_turn;
         let mut at = 0;
         self.out.supply(&mut hub.spare_buffers);

@@ -216,7 +216,7 @@ impl Engine {
             conn.progress_ms = hub.now.monotonic_ms();
             conn.out.advance(count);
             conn.out.recycle(&mut hub.spare_buffers);
-            if conn.flow == Flow::Output && conn.out.len() <= hub.limits.output_bytes_max / 4 {
+            if conn.flow == Flow::Output && conn.out.len() <= hub.limits.low_water_bytes() {
                 conn.flow = Flow::Turn;
             }
         }

@@ -72,8 +72,8 @@ struct Flags {
     #[arg(long, value_name = "BYTES")]
     max_line_bytes: Option<usize>,
 
-    /// Bytes of unsent output of one connection, above which it is dropped; at half of it the connection is not
-    /// read any more until a quarter is left [default: 268435456]
+    /// Bytes of unsent output of one connection, above which it is dropped; at half of it (64 MiB at most) the connection
+    /// is not read any more, until half of that is left [default: 1073741824]
     #[arg(long, value_name = "BYTES")]
     max_output_bytes: Option<usize>,
 

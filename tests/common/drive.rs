@@ -29,11 +29,13 @@ pub struct Driven {
 }
 
 impl Driven {
-    /// An engine with a fixed seed and default limits, but for a bound on output that is soon reached.
+    /// An engine with a fixed seed and default limits, but for bounds on output and requests that are soon reached.
     pub fn new() -> Self {
         Self::with(Config {
             limits: Limits {
                 output_bytes_max: 4 * 1024 * 1024,
+                // Strings that SETRANGE and BITFIELD make long must fit the output.
+                request_bytes_max: 1024 * 1024,
                 ..Limits::default()
             },
             ..Config::default()
@@ -126,6 +128,8 @@ impl Driven {
     /// would.
     pub fn contents(&mut self) -> Vec<(u8, Vec<u8>, Value, Value, Value)> {
         let id = self.open(Scheme::Resp);
+        // Some client may have asked for a pause, and the clock stands still.
+        self.ask(id, &request(&["CLIENT", "UNPAUSE"]));
         let mut contents = Vec::new();
         for db in 0..self.engine.limits().databases {
             self.ask(id, &request(&["SELECT", &db.to_string()]));

@@ -158,7 +158,7 @@ impl Resp {
         if batch.requests.len() > 1 {
             batch.prefetch(input, cx);
         }
-        let high_water = cx.hub.limits.output_bytes_max / 2;
+        let high_water = cx.hub.limits.high_water_bytes();
         let count = batch.requests.len();
         for index in 0..count {
             let request = &batch.requests[index];
