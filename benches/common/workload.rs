@@ -332,7 +332,7 @@ impl Batch {
             self.random ^= self.random << 13;
             self.random ^= self.random >> 7;
             self.random ^= self.random << 17;
-            let mut number = choose((self.random >> 32) * self.keys >> 32) as u32;
+            let mut number = choose(((self.random >> 32) * self.keys) >> 32) as u32;
             for digit in self.bytes[place.clone()].iter_mut().rev() {
                 *digit = b'0' + (number % 10) as u8;
                 number /= 10;

@@ -14,6 +14,8 @@ const FREE_STEP: usize = 256;
 /// Segments that are looked at in one step of active expiry, and records that may be removed.
 const EXPIRY_SEGMENTS: usize = 64;
 const EXPIRY_KEYS: usize = 256;
+/// Records that are moved in one step, out of memory that is mostly unused.
+const TIDY_RECORDS: usize = 64;
 
 /// What has left the keyspace and is not freed yet.
 #[derive(Debug, Default)]
@@ -65,6 +67,7 @@ impl Keyspace {
             || !self.garbage.tables.is_empty()
             || self.databases.has_retired()
             || self.databases.any_expires()
+            || self.table.is_untidy()
     }
 
     /// Does one bounded step of what is due (well below 100 us); true when another would find work too.
@@ -72,7 +75,8 @@ impl Keyspace {
         let garbage = self.garbage.free_some();
         let sweep = self.databases.has_retired() && self.sweep_some();
         let expiry = self.expire_some();
-        garbage || sweep || expiry
+        let tidy = self.table.tidy(TIDY_RECORDS);
+        garbage || sweep || expiry || tidy
     }
 
     /// Removes keys whose time has come from some segments; true when the budget ended it.

@@ -1,6 +1,6 @@
 //! The table against a naive model, and its inner order after every few steps.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use super::*;
 use crate::keyspace::Rng;
@@ -236,84 +236,69 @@ fn check_table(table: &Table) {
     assert!(table.split < 1 << table.level);
     let held: usize = table.chunks.iter().map(Vec::len).sum();
     assert_eq!(held, table.segments);
-    let mut len = 0;
+    let mut contents = Contents::default();
+    let mut slot_bytes = 0;
     for index in 0..table.segments {
         let segment = table.segment(index);
-        check_segment(table, index, segment);
-        len += segment.len as usize;
+        check_segment(table, index, segment, &mut contents);
+        slot_bytes += segment.heap_bytes();
     }
-    assert_eq!(table.len, len);
+    assert_eq!(table.len, contents.addresses.len());
+    assert_eq!(table.slot_bytes, slot_bytes);
+    assert_eq!(
+        table.boxes.len(),
+        contents.boxes.len(),
+        "what is boxed is used"
+    );
+    table.records.check(contents.addresses);
 }
 
-fn check_segment(table: &Table, index: usize, segment: &Segment) {
-    assert!(segment.arena.len() <= ARENA_BYTES_MAX);
-    assert!(segment.slots.len() >= segment.homes as usize);
-    let (mut len, mut live, mut last_tag, mut next_expiry_ms) = (0, 0, 0, i64::MAX);
-    let mut boxed = BTreeSet::new();
-    let mut records = BTreeMap::new();
-    for (at, &slot) in segment.slots.iter().enumerate() {
-        if slot == 0 {
+fn check_segment(table: &Table, index: usize, segment: &Segment, held: &mut Contents) {
+    let (mut len, mut last_tag, mut next_expiry_ms) = (0, 0, i64::MAX);
+    for (at, slot) in segment.slots().iter().enumerate() {
+        let Some(address) = slot.address() else {
             continue;
-        }
-        let tag = slot >> OFFSET_BITS;
-        assert!(tag >= last_tag, "slots are in the order of their tags");
-        last_tag = tag;
-        let header = segment.header(offset_of(slot));
-        let record = segment.record(offset_of(slot));
+        };
+        assert!(
+            slot.tag() >= last_tag,
+            "slots are in the order of their tags"
+        );
+        last_tag = slot.tag();
+        let record = table.record_at(address);
         let key = table.key(record.space, record.key);
         assert_eq!(
             table.segment_of(key.hash),
             index,
             "a record is in its segment"
         );
-        assert_eq!(tag_of(key.hash), tag);
-        assert_eq!(
-            segment.find(tag, &key),
-            Some(at),
-            "each record can be found"
-        );
-        records.insert(header.offset, header.record_bytes());
-        assert_eq!(
-            record_bytes_at(&segment.arena, header.offset),
-            header.record_bytes()
-        );
-        if header.kind() == KIND_BOXED {
-            let index = read_u32(&segment.arena, header.value_at);
-            assert!(matches!(segment.boxed[index as usize], Boxed::Value(_)));
-            assert!(boxed.insert(index), "a boxed value is of one record");
+        assert_eq!(tag_of(key.hash), slot.tag());
+        let found = table
+            .find(&key)
+            .map(|at| (at.segment as usize, at.slot as usize));
+        assert_eq!(found, Some((index, at)), "each record can be found");
+        let head = table.records.head(address);
+        if let Some(number) = table.boxed_value(address) {
+            assert!(matches!(table.boxes.get(number), Some(Boxed::Value(_))));
+            assert!(held.boxes.insert(number), "a boxed value is of one record");
         }
-        if header.flags & FLAG_LONG_KEY != 0 {
-            let index = read_u32(&segment.arena, header.key_at);
-            assert!(matches!(segment.boxed[index as usize], Boxed::Key(_)));
-            assert!(boxed.insert(index), "a boxed key is of one record");
+        if head.flags & FLAG_LONG_KEY != 0 {
+            let number = read_u32(table.records.key(address, &head), 0);
+            assert!(matches!(table.boxes.get(number), Some(Boxed::Key(_))));
+            assert!(held.boxes.insert(number), "a boxed key is of one record");
         }
+        held.addresses.push(address);
         next_expiry_ms = next_expiry_ms.min(record.expires_ms.unwrap_or(i64::MAX));
         len += 1;
-        live += header.record_bytes();
     }
-    let mut end = 0;
-    for (offset, bytes) in records {
-        assert!(offset >= end, "records do not overlap");
-        end = offset + bytes;
-    }
-    assert!(end <= segment.arena.len());
-    assert_eq!(segment.len, len);
-    assert_eq!(segment.arena.len() - segment.dead_bytes as usize, live);
+    assert_eq!(segment.len(), len);
     assert!(segment.next_expiry_ms <= next_expiry_ms);
-    let mut free = segment.free_boxed;
-    while let Some(place) = segment.boxed.get(free as usize) {
-        let Boxed::Free(next) = *place else {
-            panic!("the list of holes leads to {place:?}")
-        };
-        assert!(boxed.insert(free), "a hole is free once");
-        free = next;
-    }
-    assert_eq!(free, u32::MAX, "the list of holes ends");
-    assert_eq!(
-        boxed.len(),
-        segment.boxed.len(),
-        "what is boxed is used or a hole"
-    );
+}
+
+/// What the slots of a table lead to.
+#[derive(Default)]
+struct Contents {
+    addresses: Vec<u64>,
+    boxes: BTreeSet<u32>,
 }
 
 #[test]
@@ -330,6 +315,10 @@ fn a_table_agrees_with_a_hash_map_while_it_grows_and_shrinks() {
                 }
                 if pair.rng.below(2000) == 0 {
                     pair.retain();
+                }
+                if pair.rng.below(50) == 0 {
+                    let count = pair.rng.below(20) as usize;
+                    pair.table.tidy(count);
                 }
                 if step % 20_000 == 0 {
                     pair.check();
@@ -535,6 +524,9 @@ fn memory_comes_back_when_records_are_removed() {
         table.remove(at);
     }
     check_table(&table);
+    assert!(table.is_untidy());
+    while table.tidy(100) {}
+    check_table(&table);
     let after = table.heap_bytes();
     assert!(after < peak * 3 / 10, "{after} of {peak} bytes are left");
 }
@@ -552,5 +544,10 @@ fn a_table_that_is_dropped_step_by_step_gives_all_its_boxed_values() {
         steps += 1;
     }
     assert_eq!(dropped, expected);
-    assert!(steps > 20, "it is done in steps");
+    assert!(steps > 5, "it is done in steps");
+    assert!(
+        pair.table.heap_bytes() < 10_000,
+        "{}",
+        pair.table.heap_bytes()
+    );
 }
