@@ -20,7 +20,7 @@ use crate::conn::{Conn, Flow};
 use crate::hub::{ChangeSink, Hub, ListenerInfo, Stats, Usage};
 use crate::keyspace::{Keyspace, Rng, Seed};
 use crate::protocol::State;
-use crate::protocol::resp::{Batch, FAMILIES, Table};
+use crate::protocol::resp::{Batch, FAMILIES, KnownKeys, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::{Notify, Scene};
 use crate::slowlog::{Latency, SlowLog};
@@ -87,6 +87,7 @@ impl Engine {
                 touched: Vec::new(),
                 spare_buffers: Vec::new(),
                 batch: Batch::default(),
+                known_keys: KnownKeys::default(),
                 pubsub: PubSub::default(),
                 watchers: Watchers::default(),
                 waiting: Waiting::default(),

@@ -10,7 +10,7 @@ use crate::change::{Detail, Group};
 use crate::clock::{Clock, Now};
 use crate::config::{Limits, Listen};
 use crate::conn::{Conn, Flow};
-use crate::protocol::resp::{Batch, Table};
+use crate::protocol::resp::{Batch, KnownKeys, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::Notify;
 use crate::slowlog::{Latency, SlowLog};
@@ -125,6 +125,8 @@ pub struct Hub {
     pub(crate) spare_buffers: Vec<Vec<u8>>,
     /// Where pipelined RESP requests are parsed to.
     pub(crate) batch: Batch,
+    /// The keys of the requests in it.
+    pub(crate) known_keys: KnownKeys,
     /// Who has subscribed to what.
     pub(crate) pubsub: PubSub,
     /// Who watches which keys.

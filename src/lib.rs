@@ -32,6 +32,7 @@ pub mod extended_float;
 pub mod glob;
 pub mod hub;
 pub mod keyspace;
+mod memory;
 pub mod number;
 pub mod protocol;
 pub mod pubsub;

@@ -172,18 +172,24 @@ impl Keyspace {
         self.table.key(self.databases.space(db), bytes)
     }
 
-    /// Touches what lookups of these keys will read, so that the memory's answers arrive together instead of one after
-    /// another. A hint: nothing changes.
+    /// Touches what lookups of keys with these hashes will read, so that the memory's answers arrive together instead of
+    /// one after another. A hint: nothing changes.
     #[inline]
-    pub fn prefetch<'k>(&self, keys: impl Iterator<Item = &'k Key<'k>> + Clone) {
+    pub fn prefetch(&self, hashes: impl Iterator<Item = u64> + Clone) {
         let mut sum = 0;
-        for key in keys.clone() {
-            sum ^= self.table.touch_slot(key);
+        for hash in hashes.clone() {
+            sum ^= self.table.touch_slot(hash);
         }
-        for key in keys {
-            sum ^= u32::from(self.table.touch_record(key));
+        for hash in hashes {
+            sum ^= u32::from(self.table.touch_record(hash));
         }
         std::hint::black_box(sum);
+    }
+
+    /// The number that stands for a database within keys.
+    #[inline]
+    pub(crate) fn space(&self, db: Db) -> u8 {
+        self.databases.space(db)
     }
 
     /// Number of databases.

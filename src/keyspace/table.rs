@@ -26,8 +26,6 @@ mod boxes;
 mod records;
 mod segment;
 
-use std::hash::Hasher;
-
 use siphasher::sip::SipHasher13;
 
 use self::boxes::Boxes;
@@ -60,6 +58,20 @@ pub struct Key<'a> {
     /// The key's bytes.
     pub bytes: &'a [u8],
     hash: u64,
+}
+
+impl<'a> Key<'a> {
+    /// A key whose hash is known: the one that [`Table::key`] once gave for the same space and bytes.
+    #[inline]
+    pub(crate) fn with_hash(space: u8, bytes: &'a [u8], hash: u64) -> Self {
+        Key { space, bytes, hash }
+    }
+
+    /// Its hash.
+    #[inline]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
 }
 
 /// Where a record is. Good until the table is changed.
@@ -181,9 +193,7 @@ impl Table {
 
     #[inline]
     fn hash(&self, space: u8, bytes: &[u8]) -> u64 {
-        let mut hasher = SipHasher13::new_with_keys(self.keys.0 ^ u64::from(space), self.keys.1);
-        hasher.write(bytes);
-        hasher.finish()
+        SipHasher13::new_with_keys(self.keys.0 ^ u64::from(space), self.keys.1).hash(bytes)
     }
 
     #[inline]
@@ -223,21 +233,21 @@ impl Table {
         slots[at.slot as usize].address().unwrap_or(0)
     }
 
-    /// Reads the slot that `key` would be found by, and returns something of it: the load that a lookup of many keys
-    /// would otherwise wait for one after another. The answer is only good for keeping the load alive.
+    /// Reads the slot that a key of this hash would be found by, and returns something of it: the load that a lookup of
+    /// many keys would otherwise wait for one after another. The answer is only good for keeping the load alive.
     #[inline]
-    pub fn touch_slot(&self, key: &Key<'_>) -> u32 {
-        let segment = self.segment(self.segment_of(key.hash));
-        let home = segment.slots().get(segment.home(tag_of(key.hash)));
+    pub fn touch_slot(&self, hash: u64) -> u32 {
+        let segment = self.segment(self.segment_of(hash));
+        let home = segment.slots().get(segment.home(tag_of(hash)));
         home.map_or(0, |slot| slot.tag())
     }
 
     /// As [`Table::touch_slot`], for the record itself; call it when the slots have been touched.
     #[inline]
-    pub fn touch_record(&self, key: &Key<'_>) -> u8 {
+    pub fn touch_record(&self, hash: u64) -> u8 {
         let mut touched = 0;
-        self.segment(self.segment_of(key.hash))
-            .find(tag_of(key.hash), |address| {
+        self.segment(self.segment_of(hash))
+            .find(tag_of(hash), |address| {
                 touched = self.records.touch(address);
                 true
             });

@@ -1,7 +1,7 @@
 //! Records as bytes, in blocks: written one after another, their room reused, and blocks that are mostly dead emptied.
 //!
 //! ```text
-//!  block   [ record | dead | record | record … │ not used yet ]      256 KiB each, the open one at the end
+//!  block   [ record | dead | record | record … │ not used yet ]      1 MiB each, from the system (memory.rs)
 //!  record  kind u8 · space u8 · key length u8 · access clock u24 · value length u16 │ expiry i64? │ key │ value
 //!  dead    0 · – · units u16 · next dead record of this size in the block u32
 //! ```
@@ -12,9 +12,11 @@
 //!
 //! Sizes and addresses are in units of 8 bytes. This module must not know hashes or slots, nor what a value means.
 
+use crate::memory::Pages;
+
 /// Bytes of a unit.
 pub const UNIT: usize = 8;
-const BLOCK_BYTES: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 1024 * 1024;
 const BLOCK_UNITS: u64 = (BLOCK_BYTES / UNIT) as u64;
 const HEAD_BYTES: usize = 8;
 /// Keys and values that are longer do not fit a record.
@@ -117,12 +119,13 @@ pub struct Records {
     roomy: Vec<Vec<u32>>,
     dead_bytes: usize,
     used_bytes: usize,
-    heap_bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Block {
-    bytes: Vec<u8>,
+    bytes: Pages,
+    /// How many of them hold records, live or dead.
+    end: u32,
     /// For each size, the first dead record; made when there is one.
     dead: Option<Box<[u32; SIZES]>>,
     dead_bytes: u32,
@@ -138,7 +141,6 @@ impl Default for Records {
             roomy: Vec::new(),
             dead_bytes: 0,
             used_bytes: 0,
-            heap_bytes: 0,
         }
     }
 }
@@ -275,7 +277,7 @@ impl Records {
         self.dead_bytes += units * UNIT;
         self.bury(number, at, units);
         let block = &self.blocks[number as usize];
-        if block.dead_bytes as usize == block.bytes.len() {
+        if block.dead_bytes == block.end {
             self.empty(number);
         }
     }
@@ -303,16 +305,14 @@ impl Records {
     /// Gives back the memory of a block in which all is dead.
     fn empty(&mut self, number: u32) {
         let block = &mut self.blocks[number as usize];
-        self.dead_bytes -= block.bytes.len();
-        self.used_bytes -= block.bytes.len();
-        block.dead_bytes = 0;
-        block.dead = None;
+        self.dead_bytes -= block.end as usize;
+        self.used_bytes -= block.end as usize;
+        let bytes = std::mem::take(&mut block.bytes);
+        *block = Block::default();
         if number == self.open {
             // It is about to be filled again.
-            block.bytes.clear();
+            block.bytes = bytes;
         } else {
-            self.heap_bytes -= block.bytes.capacity();
-            block.bytes = Vec::new();
             self.unused.push(number);
         }
         if self.leaving.is_some_and(|(leaving, _)| leaving == number) {
@@ -353,23 +353,16 @@ impl Records {
     /// A place at the end of the open block, or of a new one.
     fn extend(&mut self, units: usize) -> u64 {
         let len = units * UNIT;
-        let end = self.blocks[self.open as usize].bytes.len();
+        let end = self.blocks[self.open as usize].end as usize;
         if end + len > BLOCK_BYTES {
             self.close();
             return self.extend(units);
         }
         let block = &mut self.blocks[self.open as usize];
-        let capacity = block.bytes.capacity();
-        if end + len > capacity {
-            // The first block grows as a Vec does: a small server has a few records, not thousands.
-            let wanted = match self.open {
-                0 => (end + len).max(2 * capacity).clamp(1024, BLOCK_BYTES),
-                _ => BLOCK_BYTES,
-            };
-            block.bytes.reserve_exact(wanted - end);
-            self.heap_bytes += block.bytes.capacity() - capacity;
+        if block.bytes.is_empty() {
+            block.bytes = Pages::new(BLOCK_BYTES);
         }
-        block.bytes.resize(end + len, 0);
+        block.end += len as u32;
         self.used_bytes += len;
         u64::from(self.open) * BLOCK_UNITS + (end / UNIT) as u64
     }
@@ -378,10 +371,10 @@ impl Records {
     fn close(&mut self) {
         let number = self.open;
         let block = &mut self.blocks[number as usize];
-        let end = block.bytes.len();
+        let end = block.end as usize;
         let rest = BLOCK_BYTES - end;
         if rest > 0 {
-            block.bytes.resize(BLOCK_BYTES, 0);
+            block.end = BLOCK_BYTES as u32;
             self.used_bytes += rest;
             self.dead_bytes += rest;
             self.bury(number, end, rest / UNIT);
@@ -409,8 +402,8 @@ impl Records {
             Some(leaving) => leaving,
             None => (self.choose_leaving()?, 0),
         };
-        let bytes = &self.blocks[number as usize].bytes;
-        while at < bytes.len() {
+        let Block { bytes, end, .. } = &self.blocks[number as usize];
+        while at < *end as usize {
             let head = Head::read(bytes, at);
             if head.kind() != DEAD {
                 self.leaving = Some((number, at + head.units() * UNIT));
@@ -443,18 +436,14 @@ impl Records {
 
     /// Gives back the memory of one block; false when there was none. Only for records that are no longer used.
     pub fn drop_some(&mut self) -> bool {
-        match self.blocks.pop() {
-            Some(block) => {
-                self.heap_bytes -= block.bytes.capacity();
-                true
-            }
-            None => false,
-        }
+        let block = self.blocks.pop();
+        self.used_bytes -= block.as_ref().map_or(0, |block| block.end as usize);
+        block.is_some()
     }
 
-    /// Bytes of memory. O(1).
+    /// Bytes of memory; what was never used of the open block is none. O(1).
     pub fn heap_bytes(&self) -> usize {
-        self.heap_bytes + self.blocks.capacity() * size_of::<Block>()
+        self.used_bytes + self.blocks.capacity() * size_of::<Block>()
     }
 
     /// Checks what must hold whatever is in it, given the addresses of all records.
@@ -462,11 +451,11 @@ impl Records {
     pub fn check(&self, mut addresses: Vec<u64>) {
         addresses.sort_unstable();
         let mut addresses = addresses.into_iter().peekable();
-        let (mut dead_bytes, mut used_bytes, mut heap_bytes) = (0, 0, 0);
+        let (mut dead_bytes, mut used_bytes) = (0, 0);
         for (number, block) in (0u32..).zip(&self.blocks) {
             let (mut at, mut dead) = (0, 0);
             let mut dead_at = std::collections::BTreeSet::new();
-            while at < block.bytes.len() {
+            while at < block.end as usize {
                 let head = Head::read(&block.bytes, at);
                 let address = u64::from(number) * BLOCK_UNITS + (at / UNIT) as u64;
                 let units = if head.kind() == DEAD {
@@ -479,7 +468,7 @@ impl Records {
                 };
                 at += units * UNIT;
             }
-            assert_eq!(at, block.bytes.len(), "records fill their block");
+            assert_eq!(at, block.end as usize, "records fill their block");
             assert_eq!(dead, block.dead_bytes as usize);
             let is_leaving = self.leaving.is_some_and(|(leaving, _)| leaving == number);
             for (units, first) in block.dead.iter().flat_map(|dead| dead.iter().enumerate()) {
@@ -492,14 +481,13 @@ impl Records {
                 }
             }
             assert!(is_leaving || dead_at.is_empty(), "a dead record is listed");
-            assert!(!self.unused.contains(&number) || block.bytes.capacity() == 0);
+            assert!(!self.unused.contains(&number) || block.bytes.is_empty());
             dead_bytes += dead;
-            used_bytes += block.bytes.len();
-            heap_bytes += block.bytes.capacity();
+            used_bytes += block.end as usize;
         }
         assert_eq!(addresses.next(), None, "a slot has a record");
-        let counted = (self.dead_bytes, self.used_bytes, self.heap_bytes);
-        assert_eq!(counted, (dead_bytes, used_bytes, heap_bytes));
+        let counted = (self.dead_bytes, self.used_bytes);
+        assert_eq!(counted, (dead_bytes, used_bytes));
     }
 }
 

@@ -33,6 +33,7 @@ mod keys;
 mod list;
 mod lookup;
 mod parse;
+mod prefetch;
 mod pubsub;
 mod reply;
 mod scan;
@@ -53,8 +54,9 @@ pub use lookup::Table;
 pub use reply::Reply;
 pub use table::FAMILIES;
 
-use command::{Begin, Command};
+use command::Command;
 use parse::{ParseLimits, Parsed, Parser, ProtocolError, Span, split_inline};
+pub(crate) use prefetch::KnownKeys;
 
 use super::{Cx, Step};
 use crate::keyspace::{Key, Keyspace};
@@ -96,7 +98,11 @@ impl Cx<'_> {
     /// A key of the client's database.
     #[inline]
     pub fn key<'k>(&self, bytes: &'k [u8]) -> Key<'k> {
-        self.keyspace.key(self.client.db, bytes)
+        let space = self.keyspace.space(self.client.db);
+        match self.hub.known_keys.find(space, bytes) {
+            Some(key) => key,
+            None => self.keyspace.key(self.client.db, bytes),
+        }
     }
 }
 
@@ -122,6 +128,8 @@ struct Request {
     /// How much of the input is done with after it.
     consumed: usize,
     command: Option<&'static Command>,
+    /// Its keys: from this known one to the next request's.
+    first_key: usize,
 }
 
 /// A conversation in RESP.
@@ -143,6 +151,7 @@ impl Resp {
         batch.requests.clear();
         batch.inline.clear();
         cx.hub.batch = batch;
+        cx.hub.known_keys.clear();
         step
     }
 
@@ -155,26 +164,12 @@ impl Resp {
         budget: &mut usize,
     ) -> Step {
         let (consumed, invalid) = self.parse_batch(batch, input, cx, *budget);
-        if batch.requests.len() > 1 {
-            batch.prefetch(input, cx);
-        }
+        batch.prefetch(input, cx);
         let high_water = cx.hub.limits.high_water_bytes();
         let count = batch.requests.len();
         for index in 0..count {
             let request = &batch.requests[index];
-            let end = batch
-                .requests
-                .get(index + 1)
-                .map_or(batch.spans.len(), |next| next.first_span);
-            let bytes = if request.is_inline {
-                &batch.inline[request.start..]
-            } else {
-                &input[request.start..]
-            };
-            let args = Args {
-                bytes,
-                spans: &batch.spans[request.first_span..end],
-            };
+            let args = batch.args(index, input);
             if cx.is_held_up(request.command) {
                 let before = index
                     .checked_sub(1)
@@ -184,6 +179,9 @@ impl Resp {
             }
             *budget -= 1;
             cx.hub.stats.requests += 1;
+            let next_key = batch.requests.get(index + 1).map(|next| next.first_key);
+            let keys_end = next_key.unwrap_or(cx.hub.known_keys.len());
+            cx.hub.known_keys.turn_to(request.first_key..keys_end);
             dispatch(request.command, args, cx);
             let stop = cx.client.closing
                 || cx.client.doomed
@@ -227,6 +225,7 @@ impl Resp {
                 first_span,
                 consumed: 0,
                 command: None,
+                first_key: 0,
             };
             match self.parser.parse(&input[at..], &mut batch.spans, limits) {
                 Parsed::NeedMore => break,
@@ -279,40 +278,37 @@ impl Resp {
 }
 
 impl Batch {
-    /// Has the memory fetch what the requests' first keys will need.
-    fn prefetch(&self, input: &[u8], cx: &Cx<'_>) {
-        let mut keys = [None; BATCH_REQUESTS];
-        let mut count = 0;
-        for (index, request) in self.requests.iter().enumerate() {
-            let end = self
-                .requests
-                .get(index + 1)
-                .map_or(self.spans.len(), |next| next.first_span);
-            let bytes = if request.is_inline {
-                &self.inline[request.start..]
-            } else {
-                &input[request.start..]
-            };
-            let args = Args {
-                bytes,
-                spans: &self.spans[request.first_span..end],
-            };
-            let Some(Begin::Index(first)) = request
-                .command
-                .and_then(|c| c.keys.first())
-                .map(|spec| &spec.begin)
-            else {
-                continue;
-            };
-            if let Some(key) = usize::try_from(*first)
-                .ok()
-                .and_then(|first| args.get(first))
-            {
-                keys[count] = Some(cx.key(key));
-                count += 1;
+    /// The arguments of the request at `index`.
+    #[inline]
+    fn args<'a>(&'a self, index: usize, input: &'a [u8]) -> Args<'a> {
+        let request = &self.requests[index];
+        let end = self
+            .requests
+            .get(index + 1)
+            .map_or(self.spans.len(), |next| next.first_span);
+        let bytes = if request.is_inline {
+            &self.inline
+        } else {
+            input
+        };
+        Args {
+            bytes: &bytes[request.start..],
+            spans: &self.spans[request.first_span..end],
+        }
+    }
+
+    /// Has the memory fetch what the requests' keys will need.
+    fn prefetch(&mut self, input: &[u8], cx: &mut Cx<'_>) {
+        let known = &mut cx.hub.known_keys;
+        for index in 0..self.requests.len() {
+            self.requests[index].first_key = known.len();
+            if let Some(command) = self.requests[index].command {
+                known.add(command, self.args(index, input), cx.client.db, cx.keyspace);
             }
         }
-        cx.keyspace.prefetch(keys[..count].iter().flatten());
+        if known.len() > 1 {
+            cx.keyspace.prefetch(known.hashes());
+        }
     }
 }
 

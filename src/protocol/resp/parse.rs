@@ -118,6 +118,15 @@ impl Parser {
     /// Looks for a request at the beginning of `input`. O(bytes that were not looked at before).
     #[inline]
     pub fn parse(&mut self, input: &[u8], spans: &mut Vec<Span>, limits: ParseLimits) -> Parsed {
+        if self.partial.is_none()
+            && let Some(consumed) = parse_small(input, spans, limits)
+        {
+            return Parsed::Ready { consumed };
+        }
+        self.parse_any(input, spans, limits)
+    }
+
+    fn parse_any(&mut self, input: &[u8], spans: &mut Vec<Span>, limits: ParseLimits) -> Parsed {
         let mut place = match self.partial.take() {
             Some(partial) => *partial,
             None => Partial::default(),
@@ -145,8 +154,48 @@ impl Parser {
     }
 }
 
+/// The usual case: a whole request of less than 100 arguments, each of less than 100 bytes. Gives how long it is; `None`
+/// (and no spans) when it is anything else, wrong or not complete.
+#[inline]
+fn parse_small(input: &[u8], spans: &mut Vec<Span>, limits: ParseLimits) -> Option<usize> {
+    let first_span = spans.len();
+    let (count, mut at) = small_number(input, 0, b'*')?;
+    for _ in 0..count {
+        let place = small_number(input, at, b'$').filter(|(len, start)| {
+            let end = start + len;
+            end + 2 <= input.len() && end <= limits.request_bytes_max
+        });
+        let Some((len, start)) = place else {
+            spans.truncate(first_span);
+            return None;
+        };
+        spans.push((start as u32, (start + len) as u32));
+        at = start + len + 2;
+    }
+    Some(at)
+}
+
+/// A number of one or two digits behind `mark` and before CR LF, and where the next line begins.
+#[inline]
+fn small_number(input: &[u8], at: usize, mark: u8) -> Option<(usize, usize)> {
+    let digit = |byte: u8| byte.wrapping_sub(b'0');
+    match *input.get(at..)? {
+        [first, ones, b'\r', b'\n', ..] if first == mark && digit(ones) < 10 => {
+            Some((digit(ones).into(), at + 4))
+        }
+        [first, tens @ b'1'..=b'9', ones, b'\r', b'\n', ..]
+            if first == mark && digit(ones) < 10 =>
+        {
+            Some((
+                usize::from(digit(tens)) * 10 + usize::from(digit(ones)),
+                at + 5,
+            ))
+        }
+        _ => None,
+    }
+}
+
 impl Partial {
-    #[inline]
     fn parse_array(&mut self, input: &[u8], spans: &mut Vec<Span>, limits: ParseLimits) -> Parsed {
         if self.left == 0 {
             match self.number(input, limits) {
@@ -228,18 +277,8 @@ impl Partial {
     }
 
     /// Reads the line at `self.at`: a byte that says what it is, a number, CR LF.
-    #[inline]
     fn number(&mut self, input: &[u8], limits: ParseLimits) -> Number {
-        // Nearly all are one or two digits: those need no search.
         let rest = &input[self.at..];
-        if let [_, digit @ b'0'..=b'9', b'\r', b'\n', ..] = rest {
-            self.scanned = 0;
-            return Number::Ready(i64::from(digit - b'0'), self.at + 4);
-        }
-        if let [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n', ..] = rest {
-            self.scanned = 0;
-            return Number::Ready(i64::from((tens - b'0') * 10 + (ones - b'0')), self.at + 5);
-        }
         let Some(found) = memchr(b'\r', &rest[self.scanned..]) else {
             if rest.len() > limits.line_bytes_max {
                 return Number::TooLong;

@@ -1,0 +1,146 @@
+//! Memory straight from the system, so that giving it back gives it back.
+//!
+//! Allocators keep what is freed, each as it likes; what the keyspace is to return when keys go it therefore takes in
+//! large pieces from the system itself. One of the few modules with `unsafe`; it must not know what the bytes are.
+#![allow(unsafe_code)]
+
+/// Some bytes, zero at first, which cost no memory before they are written to; none by default.
+#[derive(Default)]
+pub(crate) struct Pages(imp::Pages);
+
+impl Pages {
+    /// So many bytes, a multiple of the system's page. Ends the process as every failing allocation does when the system
+    /// has no more.
+    pub fn new(len: usize) -> Self {
+        Pages(imp::Pages::new(len))
+    }
+}
+
+impl std::ops::Deref for Pages {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.0.bytes()
+    }
+}
+
+impl std::ops::DerefMut for Pages {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.0.bytes_mut()
+    }
+}
+
+impl std::fmt::Debug for Pages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pages({})", self.len())
+    }
+}
+
+#[cfg(all(unix, not(miri)))]
+mod imp {
+    use std::ptr::NonNull;
+
+    pub struct Pages {
+        start: NonNull<u8>,
+        len: usize,
+    }
+
+    // SAFETY: it owns its bytes alone, as a `Box<[u8]>` does.
+    unsafe impl Send for Pages {}
+    // SAFETY: as above; a shared reference only reads.
+    unsafe impl Sync for Pages {}
+
+    impl Default for Pages {
+        fn default() -> Self {
+            Pages {
+                start: NonNull::dangling(),
+                len: 0,
+            }
+        }
+    }
+
+    impl Pages {
+        pub fn new(len: usize) -> Self {
+            // SAFETY: a new anonymous mapping at an address that the system chooses touches nothing that there is.
+            let start = unsafe {
+                libc::mmap(
+                    std::ptr::null_mut(),
+                    len,
+                    libc::PROT_READ | libc::PROT_WRITE,
+                    libc::MAP_PRIVATE | libc::MAP_ANON,
+                    -1,
+                    0,
+                )
+            };
+            match NonNull::new(start.cast::<u8>()) {
+                Some(start) if start.as_ptr().cast() != libc::MAP_FAILED => Pages { start, len },
+                _ => match std::alloc::Layout::array::<u8>(len) {
+                    Ok(layout) => std::alloc::handle_alloc_error(layout),
+                    Err(_) => panic!("no memory is as large as {len} bytes"),
+                },
+            }
+        }
+
+        #[inline]
+        pub fn bytes(&self) -> &[u8] {
+            // SAFETY: `len` bytes from `start` on are mapped (or `len` is 0), zeroed by the system, and ours alone.
+            unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+        }
+
+        #[inline]
+        pub fn bytes_mut(&mut self) -> &mut [u8] {
+            // SAFETY: as in `bytes`, and `self` is borrowed mutably.
+            unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+        }
+    }
+
+    impl Drop for Pages {
+        fn drop(&mut self) {
+            if self.len > 0 {
+                // SAFETY: this is the whole of a mapping that `new` made, and nobody can reach it any more.
+                unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+            }
+        }
+    }
+}
+
+/// Where there is no `mmap` (or Miri looks on), the allocator does.
+#[cfg(any(not(unix), miri))]
+mod imp {
+    #[derive(Default)]
+    pub struct Pages(Box<[u8]>);
+
+    impl Pages {
+        pub fn new(len: usize) -> Self {
+            Pages(vec![0; len].into())
+        }
+
+        #[inline]
+        pub fn bytes(&self) -> &[u8] {
+            &self.0
+        }
+
+        #[inline]
+        pub fn bytes_mut(&mut self) -> &mut [u8] {
+            &mut self.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_zero_and_keep_what_is_written() {
+        let mut pages = Pages::new(1 << 20);
+        assert!(pages.iter().all(|byte| *byte == 0));
+        pages[0] = 1;
+        pages[(1 << 20) - 1] = 2;
+        let other = Pages::new(1 << 20);
+        assert_eq!((pages[0], pages[(1 << 20) - 1], other[0]), (1, 2, 0));
+        assert_eq!((pages.len(), Pages::default().len()), (1 << 20, 0));
+    }
+}
