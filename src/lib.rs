@@ -23,6 +23,7 @@
 pub mod binary_float;
 pub mod buffer;
 pub mod change;
+pub mod checksum;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -36,6 +37,7 @@ mod memory;
 pub mod number;
 pub mod protocol;
 pub mod pubsub;
+pub mod rdb;
 mod reactions;
 pub mod server;
 mod session;

@@ -13,11 +13,14 @@
 //! of Unix time.
 
 mod block;
+mod builder;
 mod group;
 mod id;
 mod log;
 
+pub(crate) use block::Block;
 pub use block::{Entry, Fields};
+pub use builder::{BuildError, LogBuilder};
 pub use group::{
     AutoClaim, Claim, Claimed, ConsumerInfo, Delivered, DeliveredAt, Group, GroupExists,
     HistoryRead, NewRead, NoGroup, Pending, PendingEntries, PendingQuery,
@@ -79,6 +82,14 @@ impl Stream {
     /// A stream without entries and groups.
     pub fn new() -> Stream {
         Stream::default()
+    }
+
+    /// A stream of these entries, without groups.
+    pub fn from_log(log: Log) -> Stream {
+        Stream {
+            log,
+            ..Stream::default()
+        }
     }
 
     /// What `OBJECT ENCODING` answers.
@@ -156,10 +167,14 @@ impl Stream {
         last_delivered_id: StreamId,
         entries_read: Option<u64>,
     ) -> Result<(), GroupExists> {
+        self.add_group(name, Group::new(last_delivered_id, entries_read))
+    }
+
+    /// Takes a group in, as it was [built](Group::new).
+    pub fn add_group(&mut self, name: &[u8], group: Group) -> Result<(), GroupExists> {
         if self.groups.contains_key(name) {
             return Err(GroupExists);
         }
-        let group = Group::new(last_delivered_id, entries_read);
         self.group_heap_bytes += group.heap_bytes() + name.len();
         self.groups.insert(name.into(), group);
         Ok(())

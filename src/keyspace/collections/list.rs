@@ -293,6 +293,11 @@ impl List {
         }
     }
 
+    /// The elements node by node: a list of one node is compact.
+    pub fn nodes(&self) -> impl ExactSizeIterator<Item = compact::Iter<'_>> {
+        (0..self.nodes.count()).map(|node| self.nodes.get(node).iter())
+    }
+
     /// The indexes of the elements that equal `value`, from an end on, looking at `compared_max`
     /// elements at most.
     pub fn positions<'a>(

@@ -49,7 +49,7 @@ impl<'a> Entry<'a> {
     }
 
     /// Whether it is only a mark that there was one.
-    pub(super) fn is_deleted(&self) -> bool {
+    pub fn is_deleted(&self) -> bool {
         self.deleted
     }
 }
@@ -152,7 +152,22 @@ impl Block {
     pub fn has_room(&self, size: Size) -> bool {
         self.len() < ENTRIES_MAX
             && self.listpack_bytes + size.bytes < LISTPACK_BYTES_MAX
-            && u16::try_from(self.bytes.len() - self.entries_at).is_ok()
+            && self.can_grow()
+    }
+
+    /// Whether there may be another entry at all, be the block full or not.
+    pub fn can_grow(&self) -> bool {
+        u16::try_from(self.bytes.len() - self.entries_at).is_ok()
+    }
+
+    /// The block's entries, deleted ones included.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
+        (0..self.len()).map(|index| self.entry(index))
+    }
+
+    /// The names that the first entry has, and most others.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.entry(0).fields().map(|(name, _)| name)
     }
 
     /// Gives back the memory that was kept for further entries.

@@ -234,7 +234,8 @@ impl fmt::Display for GroupExists {
 impl std::error::Error for GroupExists {}
 
 impl Group {
-    pub(super) fn new(last_delivered_id: StreamId, entries_read: Option<u64>) -> Group {
+    /// A group without consumers, which has read up to this entry.
+    pub fn new(last_delivered_id: StreamId, entries_read: Option<u64>) -> Group {
         Group {
             last_delivered_id,
             entries_read,
@@ -356,6 +357,31 @@ impl Group {
             self.add_consumer(name, now_ms);
         }
         created
+    }
+
+    /// Makes a consumer out of what was saved of it, with its pending entries: id, time and number of the deliveries.
+    /// False when there is one of this name, or an entry is pending already.
+    pub fn add_consumer_with(
+        &mut self,
+        name: &[u8],
+        seen_ms: i64,
+        active_ms: Option<i64>,
+        pending: impl Iterator<Item = (StreamId, i64, u64)>,
+    ) -> bool {
+        if !self.create_consumer(name, seen_ms) {
+            return false;
+        }
+        let (owner, _) = self.see_consumer(name, seen_ms);
+        if let Some(consumer) = self.consumers.get_mut(name) {
+            consumer.active_ms = active_ms;
+        }
+        for (id, time_ms, count) in pending {
+            if self.pending.contains_key(&id) {
+                return false;
+            }
+            self.deliver(id, &owner, time_ms, counted(count, 0));
+        }
+        true
     }
 
     /// Removes a consumer, and returns how many pending entries went with it.

@@ -167,6 +167,31 @@ impl Log {
         self.blocks.len()
     }
 
+    /// The blocks, in order.
+    pub(crate) fn iter_blocks(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.values()
+    }
+
+    /// A log of these blocks, each under its first id and with ids above those of the one before.
+    pub(super) fn from_blocks(
+        blocks: BTreeMap<StreamId, Block>,
+        last_id: StreamId,
+        max_deleted_id: StreamId,
+        entries_added: u64,
+    ) -> Log {
+        let mut log = Log {
+            block_heap_bytes: blocks.values().map(Block::heap_bytes).sum(),
+            len: blocks.values().map(|block| block.live() as u64).sum(),
+            blocks,
+            first_id: StreamId::MIN,
+            last_id,
+            max_deleted_id,
+            entries_added,
+        };
+        log.find_first_id();
+        log
+    }
+
     /// The bytes on the heap; those of the tree's nodes are an estimate. O(1).
     pub fn heap_bytes(&self) -> usize {
         self.block_heap_bytes + tree_bytes::<StreamId, Block>(self.blocks.len())
@@ -371,7 +396,7 @@ impl Log {
     }
 
     /// How many entries were added up to and with `id`, where that is known without a search.
-    pub(super) fn entries_up_to(&self, id: StreamId) -> Option<u64> {
+    pub fn entries_up_to(&self, id: StreamId) -> Option<u64> {
         if self.entries_added == 0 {
             return Some(0);
         }
