@@ -57,12 +57,11 @@ impl Keyspace {
         steps: &[FieldStep],
         mut show: impl FnMut(Option<i64>),
     ) -> Result<(), WrongType> {
-        let last_bit = steps
+        let last = steps
             .iter()
             .filter_map(FieldStep::written_field)
-            .map(Field::last_bit)
-            .max();
-        let Some(last_bit) = last_bit else {
+            .max_by_key(|field| field.last_bit());
+        let Some(last) = last else {
             let string = self.string(key)?;
             let mut digits = INT_TEXT;
             let bytes = string
@@ -78,7 +77,7 @@ impl Keyspace {
         let mut is_different = false;
         let mut written = Vec::new();
         let edited = self.edit_string(key, |bytes| {
-            bits::reach(bytes, last_bit);
+            bits::reach(bytes, last.last_bit());
             for step in steps {
                 let (field, done) = match *step {
                     FieldStep::Get(field) => {
@@ -105,7 +104,7 @@ impl Keyspace {
         if edited.grown || is_different {
             // Where all writes failed Redis says nothing, though the string has grown; a copy must hear of it.
             let event = if written.is_empty() { "" } else { "setbit" };
-            self.tell_bit_field(key, event, edited.grown.then_some(last_bit), &written);
+            self.tell_bit_field(key, event, edited.grown.then_some(last), &written);
         }
         Ok(())
     }
@@ -115,21 +114,22 @@ impl Keyspace {
         &mut self,
         key: &Key<'_>,
         event: &'static str,
-        grown_to: Option<u64>,
+        grown_to: Option<Field>,
         written: &[(Field, i64)],
     ) {
         let mut words = Vec::new();
         if self.changes.wants_commands() {
-            let mut set = |kind: String, offset: u64, value: i64| {
-                words.extend(["SET".to_owned(), kind]);
-                words.extend([offset.to_string(), value.to_string()]);
+            let mut step = |word: &str, field: &Field, value: i64| {
+                words.extend([word.to_owned(), field.kind().to_string()]);
+                words.extend([field.offset().to_string(), value.to_string()]);
             };
-            if let Some(last_bit) = grown_to {
-                // What it has grown by was zeros before the fields were written.
-                set("u1".to_owned(), last_bit, 0);
+            if let Some(last) = &grown_to {
+                // Makes the string as long, and changes nothing else. The field may end beyond the limit of offsets, and
+                // then no other one reaches as far.
+                step("INCRBY", last, 0);
             }
             for (field, value) in written {
-                set(field.kind().to_string(), field.offset(), *value);
+                step("SET", field, *value);
             }
         }
         self.changed_by(key, Class::String, event, |args| {
