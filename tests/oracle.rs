@@ -73,7 +73,7 @@ fn compare_family(group: Group) {
     if family.is_empty() {
         return eprintln!("{}: no command that both have", group.name());
     }
-    let sequences = number_from_env("PENTAD_ORACLE_SEQUENCES").unwrap_or(SEQUENCES);
+    let sequences = cases();
     let mut found = BTreeMap::new();
     for_each_seed(sequences, |seed| {
         let mut rng = Rng::seeded(seed);
@@ -107,6 +107,161 @@ fn compare_family(group: Group) {
         group.name(),
         told.join("\n")
     );
+}
+
+/// What one of them dumps the other restores, and then it reads the same there.
+#[test]
+fn dumps_move_between_both() {
+    let Some(redis) = Redis::start() else { return };
+    let oracle = Oracle::new(redis);
+    // The default of 7.2; that of 7.0 is larger.
+    let set = request(&["CONFIG", "SET", "hash-max-listpack-entries", "128"]);
+    assert_eq!(oracle.ask_theirs(&[set])[0].text(), Some(&b"OK"[..]));
+    let rules: Vec<&Rule> = oracle
+        .rules
+        .iter()
+        .filter(|rule| rule.command.has(flag::WRITE) && !rule.command.has(flag::BLOCKING))
+        .filter(|rule| rule.command.name != "swapdb")
+        .collect();
+    for_each_seed(cases(), |seed| {
+        let mut rng = Rng::seeded(seed);
+        let now_s = SystemClock::default().now().unix_ms() / 1000;
+        let mut sequence = large_values(&mut rng);
+        for _ in 0..60 {
+            let rule = rules[rng.below(rules.len())];
+            let request = Generator::new(&mut rng, now_s).request(rule);
+            if !expires_too_soon(&request) {
+                sequence.push(request);
+            }
+        }
+        let mut ours = Driven::with(Oracle::config());
+        ours.set_now(SystemClock::default().now());
+        oracle.ask_theirs(&[request(&["FLUSHALL"])]);
+        let restores = if rng.chance(50) {
+            oracle.ask_theirs(&sequence);
+            restores(|requests: &[Request]| oracle.ask_theirs(requests))
+        } else {
+            oracle.ask_ours(&mut ours, &sequence);
+            restores(|requests: &[Request]| oracle.ask_ours(&mut ours, requests))
+        };
+        // Whose values they were restores them too: not all of how a value is kept is in a dump.
+        let mut replies = oracle.ask_theirs(&restores);
+        replies.extend(oracle.ask_ours(&mut ours, &restores));
+        for (reply, request) in replies.iter().zip(restores.iter().chain(&restores)) {
+            assert_eq!(reply.text(), Some(&b"OK"[..]), "{}", typed(request));
+        }
+        if let Some(difference) = oracle.state_difference(&mut ours) {
+            panic!("{difference}");
+        }
+    });
+}
+
+/// How many cases of the tests that are not of a family.
+fn cases() -> u64 {
+    number_from_env("PENTAD_ORACLE_SEQUENCES").unwrap_or(SEQUENCES)
+}
+
+/// The requests that restore elsewhere what the keys hold.
+fn restores(mut ask: impl FnMut(&[Request]) -> Vec<Value>) -> Vec<Request> {
+    let mut restores = vec![request(&["FLUSHALL"])];
+    let keys = ask(&[request(&["KEYS", "*"])]);
+    for key in keys[0].items().iter().filter_map(Value::text) {
+        let replies = ask(&[request(&[b"DUMP", key]), request(&[b"PEXPIRETIME", key])]);
+        let (Some(payload), Value::Integer(expires_ms)) = (replies[0].text(), &replies[1]) else {
+            panic!("{replies:?}");
+        };
+        let expires_ms = (*expires_ms).max(0).to_string();
+        let words: [&[u8]; 6] = [
+            b"RESTORE",
+            key,
+            expires_ms.as_bytes(),
+            payload,
+            b"ABSTTL",
+            b"REPLACE",
+        ];
+        restores.push(request(&words));
+    }
+    restores
+}
+
+/// Requests that make values beyond what is kept compactly, or at its border.
+fn large_values(rng: &mut Rng) -> Vec<Request> {
+    let mut requests = Vec::new();
+    for key in [
+        "l1", "l2", "h1", "h2", "s1", "s2", "s3", "z1", "z2", "x1", "t1", "t2",
+    ] {
+        let len = rng.pick(&[1, 2, 127, 128, 129, 300, 511, 512, 513, 2000]);
+        let long = rng.pick(&[1, 10, 63, 64, 65, 300]);
+        let word = |rng: &mut Rng, index: usize| match rng.below(5) {
+            0 => index.to_string().into_bytes(),
+            1 => format!("{index}").repeat(1 + long / 4).into_bytes(),
+            2 => rng.bytes(long),
+            _ => format!("word{index}").into_bytes(),
+        };
+        let mut many: Request = match &key[..1] {
+            "l" => request(&["RPUSH", key]),
+            "h" => request(&["HSET", key]),
+            "s" => request(&["SADD", key]),
+            "z" => request(&["ZADD", key]),
+            "t" => request(&["SET", key]),
+            _ => request(&["XADD", key]),
+        };
+        match key {
+            "t1" | "t2" => {
+                let value = (0..rng.below(50))
+                    .flat_map(|index| word(rng, index))
+                    .collect();
+                many.push(value);
+                requests.push(many);
+                continue;
+            }
+            "x1" => {
+                for index in 0..len {
+                    let mut add = many.clone();
+                    add.push(format!("{}-{index}", index / 3 + 1).into_bytes());
+                    let names: &[&str] = rng.pick(&[&["a", "b"][..], &["a"], &["12", "a", "b"]]);
+                    for name in names {
+                        add.push(name.as_bytes().to_vec());
+                        add.push(word(rng, index));
+                    }
+                    requests.push(add);
+                }
+                for group in ["g", "h"] {
+                    requests.push(request(&["XGROUP", "CREATE", key, group, "0"]));
+                    for consumer in ["c", "d"] {
+                        let count = rng.below(len + 1).to_string();
+                        let words = ["XREADGROUP", "GROUP", group, consumer, "COUNT", &count];
+                        requests.push(request(&[&words[..], &["STREAMS", key, ">"]].concat()));
+                    }
+                }
+                for _ in 0..rng.below(40) {
+                    let index = rng.below(len);
+                    let id = format!("{}-{index}", index / 3 + 1);
+                    requests.push(request(&["XDEL", key, &id]));
+                    requests.push(request(&["XACK", key, "g", &id]));
+                }
+                continue;
+            }
+            _ => {}
+        }
+        for index in 0..len {
+            match &key[..1] {
+                "h" => {
+                    many.push(word(rng, index));
+                    many.push(word(rng, index * 7));
+                }
+                "z" => {
+                    let score = rng.pick(&["0", "1", "-3", "0.1", "1e300", "inf", "-inf", "7"]);
+                    many.push(score.as_bytes().to_vec());
+                    many.push(word(rng, index));
+                }
+                _ if key == "s3" => many.push((index * index * 77_777).to_string().into_bytes()),
+                _ => many.push(word(rng, index)),
+            }
+        }
+        requests.push(many);
+    }
+    requests
 }
 
 /// Some twenty requests, most of one family, on keys that all of them share.
@@ -291,6 +446,17 @@ impl Oracle {
         }
     }
 
+    /// How pentad is set to be like redis-server.
+    fn config() -> Config {
+        Config {
+            limits: Limits {
+                request_bytes_max: STRING_BYTES_MAX,
+                ..Limits::default()
+            },
+            ..Config::default()
+        }
+    }
+
     /// Whether a request has a word with which its command is not to be run.
     fn is_skipped(&self, request: &Request) -> bool {
         self.allowed_for(request).any(|allowed| match allowed.kind {
@@ -367,13 +533,7 @@ impl Oracle {
         ];
         // A transaction that was begun is ended, so that the reply for the end is seen.
         let end = [request(&["DISCARD"])];
-        let mut driven = Driven::with(Config {
-            limits: Limits {
-                request_bytes_max: STRING_BYTES_MAX,
-                ..Limits::default()
-            },
-            ..Config::default()
-        });
+        let mut driven = Driven::with(Oracle::config());
         let sequence = with_consumers(sequence);
         let requests = [&begin[..], &sequence, &end].concat();
         let (ours, theirs) = self.run(&mut driven, &requests);

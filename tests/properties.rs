@@ -13,7 +13,7 @@ use common::{Driven, Rng};
 use pentad::change::Group;
 use pentad::config::{Config, Limits, Scheme};
 use pentad::hub::ChangeSink;
-use pentad::protocol::resp::command::{Command, Group as CommandGroup};
+use pentad::protocol::resp::command::{Command, Group as CommandGroup, flag};
 
 /// Cases of a property, unless the environment says another number.
 fn cases(usual: u64) -> u64 {
@@ -648,6 +648,115 @@ fn hostile_bytes_hurt_nobody_else() {
         }
         assert_eq!(driven.engine.connections(), 1);
     });
+}
+
+/// A payload whose checksum is right and whose content is not is refused, or is a value that can be read, changed and
+/// dumped like any other.
+#[test]
+fn damaged_payloads_are_refused_or_whole() {
+    let mut driven = Driven::new();
+    let id = driven.open(Scheme::Resp);
+    let mut rng = Rng::seeded(1);
+    let good = payloads(&mut driven, id, &mut rng);
+    let mut restored = 0;
+    let cases = cases(4000);
+    for_each_seed(cases, |seed| {
+        let mut rng = Rng::seeded(seed);
+        let mut payload = good[rng.below(good.len())].clone();
+        payload.truncate(payload.len() - 10);
+        for _ in 0..1 + rng.below(3) {
+            let at = rng.below(payload.len().max(1));
+            match rng.below(5) {
+                _ if payload.is_empty() => {}
+                0 => payload[at] ^= 1 << rng.below(8),
+                1 => payload[at] = rng.pick(&[0, 1, 0x7f, 0x80, 0x81, 0xc3, 0xfe, 0xff]),
+                2 => drop(payload.remove(at)),
+                3 => payload.insert(at, rng.next() as u8),
+                _ => payload.truncate(payload.len().saturating_sub(rng.below(3))),
+            }
+        }
+        pentad::rdb::payload::seal(&mut payload, 11);
+        let restore = request(&[&b"RESTORE"[..], b"k", b"0", &payload[..], b"REPLACE"]);
+        let reply = driven.ask(id, &restore);
+        if reply.is_error() {
+            assert_eq!(reply.text(), Some(&b"ERR Bad data format"[..]));
+            return;
+        }
+        restored += 1;
+        let dump = driven.ask(id, &request(&["DUMP", "k"]));
+        let dump = dump.text().expect("a dump").to_vec();
+        let again = request(&[&b"RESTORE"[..], b"k2", b"0", &dump[..], b"REPLACE"]);
+        assert_eq!(driven.ask(id, &again).text(), Some(&b"OK"[..]));
+        let contents = driven.contents();
+        let [first, second] = &contents[..] else {
+            panic!("two keys: {contents:?}");
+        };
+        assert_eq!((&first.2, &first.3), (&second.2, &second.3));
+        for words in [
+            &["LPOP", "k", "2"][..],
+            &["LINSERT", "k", "BEFORE", "1", "2"],
+            &["LTRIM", "k", "1", "-2"],
+            &["SPOP", "k", "2"],
+            &["SADD", "k", "1", "x"],
+            &["ZPOPMIN", "k", "2"],
+            &["ZADD", "k", "1", "new", "-1", "1"],
+            &["ZRANK", "k", "new"],
+            &["HSET", "k", "1", "2", "new", "x"],
+            &["HDEL", "k", "f", "1"],
+            &["XADD", "k", "*", "a", "b"],
+            &["XTRIM", "k", "MAXLEN", "~", "1"],
+            &["XAUTOCLAIM", "k", "g", "c", "0", "0"],
+            &["XREADGROUP", "GROUP", "g", "c", "STREAMS", "k", ">"],
+            &["XGROUP", "DESTROY", "k", "g"],
+            &["TS.ADD", "k", "*", "1"],
+            &["TS.INFO", "k"],
+            &["MEMORY", "USAGE", "k"],
+            &["APPEND", "k", "x"],
+            &["FLUSHALL"],
+        ] {
+            driven.ask(id, &request(words));
+        }
+        while driven.engine.maintain() {}
+    });
+    assert!(cases < 4000 || restored > 300, "{restored} were whole");
+}
+
+/// Dumps of values of all types, small and large.
+fn payloads(driven: &mut Driven, id: pentad::ConnId, rng: &mut Rng) -> Vec<Vec<u8>> {
+    let rules: Vec<Rule> = rules()
+        .into_iter()
+        .filter(|rule| rule.command.has(flag::WRITE) && !rule.command.has(flag::BLOCKING))
+        .collect();
+    let mut payloads = Vec::new();
+    for round in 0..60 {
+        for _ in 0..60 {
+            let rule = &rules[rng.below(rules.len())];
+            let request = Generator::new(rng, 1_750_000_000).request(rule);
+            driven.ask(id, &request);
+        }
+        for (command, len) in [("RPUSH", 150), ("SADD", 150), ("HSET", 300), ("ZADD", 300)] {
+            let key = format!("{command}{round}");
+            let mut words = request(&[command, &key]);
+            words.extend((0..len).map(|_| rng.below(1000).to_string().into_bytes()));
+            driven.ask(id, &words);
+        }
+        for index in 0..12 {
+            let at = (index * 10).to_string();
+            driven.ask(
+                id,
+                &request(&["TS.ADD", "series", &at, "1.5", "LABELS", "a", "b"]),
+            );
+            driven.ask(id, &request(&["XADD", "x", "*", "a", "1", "b", &at]));
+        }
+        let keys = driven.ask(id, &request(&["KEYS", "*"]));
+        for key in keys.items().iter().filter_map(Value::text) {
+            let dump = driven.ask(id, &request(&[b"DUMP", key]));
+            payloads.extend(dump.text().map(<[u8]>::to_vec));
+        }
+        driven.ask(id, &request(&["FLUSHALL"]));
+    }
+    payloads.retain(|payload| payload.len() < 4000);
+    payloads
 }
 
 /// Bytes of output that wait in the connection that has the most, as INFO tells another.

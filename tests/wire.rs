@@ -101,6 +101,7 @@ transcripts! {
     resp_command_all
     resp_connection
     resp_databases
+    resp_dump
     resp_expiry
     resp_geo
     resp_hash

@@ -29,6 +29,15 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// The same, with bytes of its own.
+    pub fn into_owned(self) -> Content<'static> {
+        match self {
+            Content::Bytes(bytes) => Content::Bytes(Cow::Owned(bytes.into_owned())),
+            Content::Int(int) => Content::Int(int),
+            Content::Value(value) => Content::Value(value),
+        }
+    }
+
     /// It, seen as what a record holds.
     pub fn data(&self) -> Data<'_> {
         match self {

@@ -8,7 +8,7 @@ use super::listpack::Listpack;
 use super::source::Text;
 use super::ziplist::Ziplist;
 use super::zipmap::Zipmap;
-use super::{RdbError, Source, kind, module, node, stream};
+use super::{RdbError, Slice, Source, kind, module, node, stream};
 use crate::keyspace::collections::list::End;
 use crate::keyspace::collections::zset::Update;
 use crate::keyspace::{Content, Entry, Hash, List, Set, Settings, Value, ZSet};
@@ -28,7 +28,22 @@ pub fn decode<'s, S: Source>(
     decode_kind(kind, source, settings)
 }
 
-/// The same, when the type has been read.
+/// Reads type and value, of which a string may have `string_bytes_max` bytes, and with which the bytes must end.
+pub fn decode_whole(
+    bytes: &[u8],
+    string_bytes_max: u64,
+    settings: &Settings,
+) -> Result<Option<Content<'static>>, RdbError> {
+    let mut source = Slice::new(bytes, string_bytes_max);
+    let content = decode(&mut source, settings)?.map(Content::into_owned);
+    if source.rest().is_empty() {
+        Ok(content)
+    } else {
+        Err(RdbError::Corrupt("there is something behind the value"))
+    }
+}
+
+/// As [`decode`], when the type has been read.
 pub(super) fn decode_kind<'s, S: Source>(
     kind: u8,
     source: &'s mut S,

@@ -14,32 +14,54 @@ const LISTPACK_HEAP_BYTES_MAX: usize = 256 << 20;
 
 /// Writes the type and the value. O(size).
 pub fn encode(data: Data<'_>, version: Version, sink: &mut impl Sink) {
+    encode_behind(Head { key: None }, data, version, sink);
+}
+
+/// What stands before a value: its type, and in a file its key.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The key, if it is to be written.
+    pub key: Option<&'a [u8]>,
+}
+
+impl Head<'_> {
+    /// Writes it.
+    pub fn put(self, kind: u8, sink: &mut impl Sink) {
+        sink.put(&[kind]);
+        if let Some(key) = self.key {
+            sink.put_string(key);
+        }
+    }
+}
+
+/// Writes the head and the value.
+pub fn encode_behind(head: Head<'_>, data: Data<'_>, version: Version, sink: &mut impl Sink) {
     match data {
-        Data::Bytes { bytes, .. } => encode_string(bytes, sink),
+        Data::Bytes { bytes, .. } => encode_string(head, bytes, sink),
         Data::Int(int) => {
-            sink.put(&[kind::STRING]);
+            head.put(kind::STRING, sink);
             sink.put_int(int);
         }
         Data::Value(value) => match value {
-            Value::String(bytes) => encode_string(bytes, sink),
-            Value::List(list) => encode_list(list, sink),
-            Value::Set(set) => encode_set(set, version, sink),
-            Value::SortedSet(zset) => encode_zset(zset, sink),
-            Value::Hash(hash) => encode_hash(hash, sink),
-            Value::Stream(stream) => stream::encode_stream(stream, version, sink),
-            Value::Json(json) => module::encode_json(json, sink),
-            Value::Series(series) => module::encode_series(series, sink),
+            Value::String(bytes) => encode_string(head, bytes, sink),
+            Value::List(list) => encode_list(head, list, sink),
+            Value::Set(set) => encode_set(head, set, version, sink),
+            Value::SortedSet(zset) => encode_zset(head, zset, sink),
+            Value::Hash(hash) => encode_hash(head, hash, sink),
+            Value::Stream(stream) => stream::encode_stream(head, stream, version, sink),
+            Value::Json(json) => module::encode_json(head, json, sink),
+            Value::Series(series) => module::encode_series(head, series, sink),
         },
     }
 }
 
-fn encode_string(bytes: &[u8], sink: &mut impl Sink) {
-    sink.put(&[kind::STRING]);
+fn encode_string(head: Head<'_>, bytes: &[u8], sink: &mut impl Sink) {
+    head.put(kind::STRING, sink);
     sink.put_string(bytes);
 }
 
-fn encode_list(list: &List, sink: &mut impl Sink) {
-    sink.put(&[kind::LIST_QUICKLIST_2]);
+fn encode_list(head: Head<'_>, list: &List, sink: &mut impl Sink) {
+    head.put(kind::LIST_QUICKLIST_2, sink);
     let nodes = list.nodes();
     sink.put_length(nodes.len() as u64);
     let mut listpack = ListpackWriter::new();
@@ -64,30 +86,30 @@ fn single<'a>(elements: &compact::Iter<'a>) -> Option<Entry<'a>> {
     (elements.len() == 1).then(|| elements.clone().next())?
 }
 
-fn encode_set(set: &Set, version: Version, sink: &mut impl Sink) {
+fn encode_set(head: Head<'_>, set: &Set, version: Version, sink: &mut impl Sink) {
     if set.is_intset() {
         let ints = set.iter().filter_map(|member| match member {
             Entry::Int(int) => Some(int),
             Entry::Bytes(_) => None,
         });
-        sink.put(&[kind::SET_INTSET]);
+        head.put(kind::SET_INTSET, sink);
         return sink.put_string(&write_intset(ints, set.len()));
     }
     let is_listpack = set.encoding() == "listpack" && set.heap_bytes() <= LISTPACK_HEAP_BYTES_MAX;
     if is_listpack && version >= Version::V11 {
-        sink.put(&[kind::SET_LISTPACK]);
+        head.put(kind::SET_LISTPACK, sink);
         let mut listpack = ListpackWriter::new();
         set.iter().for_each(|member| listpack.push(member));
         return sink.put_string(listpack.finish());
     }
-    sink.put(&[kind::SET]);
+    head.put(kind::SET, sink);
     sink.put_length(set.len() as u64);
     set.iter().for_each(|member| sink.put_entry(member));
 }
 
-fn encode_hash(hash: &Hash, sink: &mut impl Sink) {
+fn encode_hash(head: Head<'_>, hash: &Hash, sink: &mut impl Sink) {
     if hash.encoding() == "listpack" && hash.heap_bytes() <= LISTPACK_HEAP_BYTES_MAX {
-        sink.put(&[kind::HASH_LISTPACK]);
+        head.put(kind::HASH_LISTPACK, sink);
         let mut listpack = ListpackWriter::new();
         for (field, value) in hash.iter() {
             listpack.push(field);
@@ -95,7 +117,7 @@ fn encode_hash(hash: &Hash, sink: &mut impl Sink) {
         }
         return sink.put_string(listpack.finish());
     }
-    sink.put(&[kind::HASH]);
+    head.put(kind::HASH, sink);
     sink.put_length(hash.len() as u64);
     for (field, value) in hash.iter() {
         sink.put_entry(field);
@@ -103,9 +125,9 @@ fn encode_hash(hash: &Hash, sink: &mut impl Sink) {
     }
 }
 
-fn encode_zset(zset: &ZSet, sink: &mut impl Sink) {
+fn encode_zset(head: Head<'_>, zset: &ZSet, sink: &mut impl Sink) {
     if zset.encoding() == "listpack" && zset.heap_bytes() <= LISTPACK_HEAP_BYTES_MAX {
-        sink.put(&[kind::ZSET_LISTPACK]);
+        head.put(kind::ZSET_LISTPACK, sink);
         let mut listpack = ListpackWriter::new();
         let mut text = Vec::new();
         for (member, score) in zset.iter() {
@@ -121,7 +143,7 @@ fn encode_zset(zset: &ZSet, sink: &mut impl Sink) {
         }
         return sink.put_string(listpack.finish());
     }
-    sink.put(&[kind::ZSET_2]);
+    head.put(kind::ZSET_2, sink);
     sink.put_length(zset.len() as u64);
     // From the end, as Redis does: whoever reads it inserts each before the others.
     for (member, score) in zset.iter().rev() {

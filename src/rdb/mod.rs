@@ -32,7 +32,7 @@ mod stream;
 mod ziplist;
 mod zipmap;
 
-pub use decode::decode;
+pub use decode::{decode, decode_whole};
 pub use encode::encode;
 pub use error::RdbError;
 pub use sink::Sink;

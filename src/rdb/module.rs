@@ -10,6 +10,7 @@
 
 use std::borrow::Cow;
 
+use super::encode::Head;
 use super::source::Text;
 use super::{RdbError, Sink, Source, kind};
 use crate::keyspace::json::{Json, Parsed};
@@ -80,15 +81,15 @@ impl Module {
 }
 
 /// Writes type and value.
-pub fn encode_json(json: &Json, sink: &mut impl Sink) {
-    begin(JSON, sink);
+pub fn encode_json(head: Head<'_>, json: &Json, sink: &mut impl Sink) {
+    begin(head, JSON, sink);
     put_bytes(json.text(), sink);
     sink.put_length(opcode::END);
 }
 
 /// Writes type and value.
-pub fn encode_series(series: &Series, sink: &mut impl Sink) {
-    begin(SERIES, sink);
+pub fn encode_series(head: Head<'_>, series: &Series, sink: &mut impl Sink) {
+    begin(head, SERIES, sink);
     put_number(series.retention_ms(), sink);
     put_number(u64::from(series.chunk_size_bytes()), sink);
     let policy = series.duplicate_policy();
@@ -115,8 +116,8 @@ pub fn encode_series(series: &Series, sink: &mut impl Sink) {
     sink.put_length(opcode::END);
 }
 
-fn begin(module: Module, sink: &mut impl Sink) {
-    sink.put(&[kind::MODULE_2]);
+fn begin(head: Head<'_>, module: Module, sink: &mut impl Sink) {
+    head.put(kind::MODULE_2, sink);
     sink.put_length(module.id());
 }
 

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use super::encode::Head;
 use super::listpack::{Listpack, ListpackWriter};
 use super::{RdbError, Sink, Source, Version, kind};
 use crate::keyspace::Entry;
@@ -30,11 +31,12 @@ const BAD_ID: RdbError = RdbError::Corrupt("an id of a stream has not 16 bytes")
 const BAD_GROUP: RdbError = RdbError::Corrupt("a group of a stream is not as it should be");
 
 /// Writes type and value.
-pub fn encode_stream(stream: &Stream, version: Version, sink: &mut impl Sink) {
-    sink.put(&[match version {
+pub fn encode_stream(head: Head<'_>, stream: &Stream, version: Version, sink: &mut impl Sink) {
+    let kind = match version {
         Version::V10 => kind::STREAM_LISTPACKS_2,
         Version::V11 => kind::STREAM_LISTPACKS_3,
-    }]);
+    };
+    head.put(kind, sink);
     let log = &stream.log;
     sink.put_length(log.blocks() as u64);
     let mut listpack = ListpackWriter::new();

@@ -172,14 +172,7 @@ fn encoded(value: &Value, version: Version) -> Vec<u8> {
 }
 
 fn decoded(bytes: &[u8]) -> Result<Option<Content<'static>>, RdbError> {
-    let mut source = Slice::new(bytes, u64::MAX);
-    let content = decode(&mut source, &settings())?.map(|content| match content {
-        Content::Bytes(bytes) => Content::Bytes(bytes.into_owned().into()),
-        Content::Int(int) => Content::Int(int),
-        Content::Value(value) => Content::Value(value),
-    });
-    assert_eq!(source.rest(), b"", "all of it is read");
-    Ok(content)
+    decode_whole(bytes, u64::MAX, &settings())
 }
 
 /// All that can be read of a value, as text; in no order where there is none.

@@ -5,8 +5,9 @@ use super::scan::{Found, ScanOptions, parse_cursor};
 use super::{Args, CommandError};
 use crate::client::OnTimeout;
 use crate::glob;
-use crate::keyspace::{CopyError, Db, ExpireCondition, RenameError, Ttl};
+use crate::keyspace::{BusyKey, CopyError, Db, ExpireCondition, RenameError, RestoreOptions, Ttl};
 use crate::protocol::Cx;
+use crate::rdb;
 
 pub use super::sort::{sort, sort_ro};
 
@@ -15,6 +16,8 @@ type Done = Result<(), CommandError>;
 const NO_SUCH_KEY: CommandError = CommandError::text("ERR no such key");
 const SAME_KEY: CommandError =
     CommandError::text("ERR source and destination objects are the same");
+const BUSY_KEY: CommandError = CommandError::text("BUSYKEY Target key name already exists.");
+const BAD_FORMAT: CommandError = CommandError::text("ERR Bad data format");
 const DB_OUT_OF_RANGE: CommandError = CommandError::text("ERR DB index is out of range");
 
 pub fn del(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
@@ -143,6 +146,109 @@ pub fn copy(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         .map_err(|CopyError::SameKey| SAME_KEY)?;
     cx.reply().integer(i64::from(copied));
     Ok(())
+}
+
+/// `DUMP key`: the value as Redis 7.0 writes it, so that older ones than 7.2 can take it too.
+pub fn dump(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let key = cx.key(&args[1]);
+    match cx.keyspace.whole(&key) {
+        Some(data) => {
+            let version = rdb::Version::V10;
+            let mut payload = Vec::new();
+            rdb::encode(data, version, &mut payload);
+            rdb::payload::seal(&mut payload, version.number());
+            cx.reply().bulk(&payload);
+        }
+        None => cx.reply().null(),
+    }
+    Ok(())
+}
+
+/// `RESTORE key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]`
+pub fn restore(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    let options = RestoreArguments::parse(args)?;
+    let key = cx.key(&args[1]);
+    if !options.replace && cx.keyspace.exists_quietly(&key) {
+        return Err(BUSY_KEY);
+    }
+    let ttl_ms = args.integer(2)?;
+    if ttl_ms < 0 {
+        return Err(CommandError::text("ERR Invalid TTL value, must be >= 0"));
+    }
+    let body = rdb::payload::open(&args[3]).map_err(CommandError::err)?;
+    /// What a string that was made by requests may be longer than one of them: BITFIELD adds some bytes, and the
+    /// sequence around an element has a header and other elements.
+    const SPARE_BYTES: u64 = 64 << 10;
+    let string_bytes_max = cx.hub.limits.request_bytes_max as u64 + SPARE_BYTES;
+    let content = match rdb::decode_whole(body, string_bytes_max, &cx.keyspace.settings) {
+        Ok(Some(content)) => content,
+        Ok(None) | Err(_) => return Err(BAD_FORMAT),
+    };
+    let base_ms = if options.absolute {
+        0
+    } else {
+        cx.keyspace.now_ms()
+    };
+    let restored = cx.keyspace.restore(
+        &key,
+        content,
+        RestoreOptions {
+            replace: options.replace,
+            // A time beyond all times is long past, as in Redis.
+            expires_ms: (ttl_ms > 0).then(|| ttl_ms.wrapping_add(base_ms)),
+            idle_s: options.idle_s,
+        },
+    );
+    restored.map_err(|BusyKey| BUSY_KEY)?;
+    cx.reply().ok();
+    Ok(())
+}
+
+/// What stands behind the payload of RESTORE.
+#[derive(Default)]
+struct RestoreArguments {
+    replace: bool,
+    absolute: bool,
+    idle_s: u32,
+}
+
+impl RestoreArguments {
+    fn parse(args: Args<'_>) -> Result<Self, CommandError> {
+        let mut options = RestoreArguments::default();
+        let (mut has_idle, mut has_freq) = (false, false);
+        let mut at = 4;
+        while at < args.len() {
+            let has_value = at + 1 < args.len();
+            if args.is(at, "replace") {
+                options.replace = true;
+            } else if args.is(at, "absttl") {
+                options.absolute = true;
+            } else if args.is(at, "idletime") && has_value && !has_freq {
+                let idle_s = args.integer(at + 1)?;
+                if idle_s < 0 {
+                    return Err(CommandError::text(
+                        "ERR Invalid IDLETIME value, must be >= 0",
+                    ));
+                }
+                options.idle_s = u32::try_from(idle_s).unwrap_or(u32::MAX);
+                has_idle = true;
+                at += 1;
+            } else if args.is(at, "freq") && has_value && !has_idle {
+                // Checked and forgotten: keys are not told apart by how often they are used.
+                if !(0..=255).contains(&args.integer(at + 1)?) {
+                    return Err(CommandError::text(
+                        "ERR Invalid FREQ value, must be >= 0 and <= 255",
+                    ));
+                }
+                has_freq = true;
+                at += 1;
+            } else {
+                return Err(CommandError::Syntax);
+            }
+            at += 1;
+        }
+        Ok(options)
+    }
 }
 
 /// How the time of an expiry is given and shown.

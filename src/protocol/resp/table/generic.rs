@@ -52,6 +52,23 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "dump",
+        arity: 2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        tips: &["nondeterministic_output"],
+        since: "2.6.0",
+        group: Group::Generic,
+        complexity: "O(1) to access the key and additional O(N*M) to serialize it, where \
+            N is the number of Redis objects composing the value and M their average size. For \
+            small string values the time complexity is thus O(1)+O(1*M) where M is small, so \
+            simply O(1).",
+        summary: "Return a serialized version of the value stored at the specified key.",
+        arguments: "key@0",
+        handler: generic::dump,
+        ..Command::EMPTY
+    },
+    Command {
         name: "exists",
         arity: -2,
         flags: flag::READONLY | flag::FAST,
@@ -266,6 +283,32 @@ pub const COMMANDS: &[Command] = &[
         )],
         arguments: "key@0 newkey@1",
         handler: generic::renamenx,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "restore",
+        arity: -4,
+        flags: flag::WRITE | flag::DENYOOM,
+        categories: category::DANGEROUS,
+        keys: &[KeySpec::one(1, OW | UPDATE)],
+        since: "2.6.0",
+        group: Group::Generic,
+        complexity: "O(1) to create the new key and additional O(N*M) to reconstruct the \
+            serialized value, where N is the number of Redis objects composing the value and M \
+            their average size. For small string values the time complexity is thus \
+            O(1)+O(1*M) where M is small, so simply O(1). However for sorted set values the \
+            complexity is O(N*M*log(N)) because inserting values into sorted sets is O(log(N)).",
+        summary: "Create a key using the provided serialized value, previously \
+            obtained using DUMP.",
+        history: &[
+            ("3.0.0", "Added the `REPLACE` modifier."),
+            ("5.0.0", "Added the `ABSTTL` modifier."),
+            ("5.0.0", "Added the `IDLETIME` and `FREQ` options."),
+        ],
+        arguments: "key@0 ttl:integer serialized-value [REPLACE since=3.0.0] [ABSTTL \
+            since=5.0.0] [IDLETIME=seconds:integer since=5.0.0] [FREQ=frequency:integer \
+            since=5.0.0]",
+        handler: generic::restore,
         ..Command::EMPTY
     },
     Command {
