@@ -21,6 +21,7 @@ use common::{Driven, Rng};
 use pentad::config::{Config, Limits, Scheme};
 use pentad::protocol::resp::command::{Group, flag};
 use pentad::protocol::resp::{FAMILIES, Table};
+use pentad::rdb::{Loader, Reader, Version, Writer, save};
 use pentad::{Clock, SystemClock};
 
 /// Sequences per family, unless the environment says another number.
@@ -114,15 +115,7 @@ fn compare_family(group: Group) {
 fn dumps_move_between_both() {
     let Some(redis) = Redis::start() else { return };
     let oracle = Oracle::new(redis);
-    // The default of 7.2; that of 7.0 is larger.
-    let set = request(&["CONFIG", "SET", "hash-max-listpack-entries", "128"]);
-    assert_eq!(oracle.ask_theirs(&[set])[0].text(), Some(&b"OK"[..]));
-    let rules: Vec<&Rule> = oracle
-        .rules
-        .iter()
-        .filter(|rule| rule.command.has(flag::WRITE) && !rule.command.has(flag::BLOCKING))
-        .filter(|rule| rule.command.name != "swapdb")
-        .collect();
+    let rules = oracle.writes();
     for_each_seed(cases(), |seed| {
         let mut rng = Rng::seeded(seed);
         let now_s = SystemClock::default().now().unix_ms() / 1000;
@@ -154,6 +147,57 @@ fn dumps_move_between_both() {
             panic!("{difference}");
         }
     });
+}
+
+/// What redis-server saves pentad loads, and what pentad saves redis-server starts with.
+#[test]
+fn files_move_between_both() {
+    // Each takes a redis-server of its own.
+    let rounds = cases().div_ceil(20);
+    for_each_seed(rounds, |seed| {
+        let Some(redis) = Redis::start() else { return };
+        let mut oracle = Oracle::new(redis);
+        let mut rng = Rng::seeded(seed);
+        let now = SystemClock::default().now();
+        let mut sequence = large_values(&mut rng);
+        sequence.push(request(&["SELECT", "1"]));
+        let rules = oracle.writes();
+        for _ in 0..200 {
+            let rule = rules[rng.below(rules.len())];
+            let request = Generator::new(&mut rng, now.unix_ms() / 1000).request(rule);
+            if !expires_too_soon(&request) {
+                sequence.push(request);
+            }
+        }
+        oracle.ask_theirs(&sequence);
+        let mut ours = Driven::with(Oracle::config());
+        ours.set_now(now);
+        load(&oracle.redis.save(), &mut ours);
+
+        let mut writer = Writer::new(Vec::new(), Version::V10).expect("memory");
+        let saved = save(&ours.engine.keyspace, &mut writer, true).expect("memory");
+        let file = writer.finish().expect("memory");
+        assert!(saved.keys > 5 && saved.left_out == 0, "{saved:?}");
+        let Some(redis) = Redis::start_with(Some(&file)) else {
+            return;
+        };
+        oracle.redis = redis;
+        if let Some(difference) = oracle.state_difference(&mut ours) {
+            panic!("{difference}");
+        }
+    });
+}
+
+fn load(file: &[u8], into: &mut Driven) {
+    let reader = Reader::new(file).expect("a file");
+    let mut loader = Loader::new(reader, false);
+    loop {
+        match loader.step(&mut into.engine.keyspace, 10) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// How many cases of the tests that are not of a family.
@@ -444,6 +488,18 @@ impl Oracle {
             allowed,
             rules,
         }
+    }
+
+    /// The commands that fill and change keys.
+    fn writes(&self) -> Vec<&Rule> {
+        const OTHERS: [&str; 3] = ["flushall", "flushdb", "swapdb"];
+        let is_write = |rule: &&Rule| {
+            let command = rule.command;
+            command.has(flag::WRITE)
+                && !command.has(flag::BLOCKING)
+                && !OTHERS.contains(&command.name)
+        };
+        self.rules.iter().filter(is_write).collect()
     }
 
     /// How pentad is set to be like redis-server.

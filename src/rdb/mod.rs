@@ -13,6 +13,8 @@
 //! | `listpack.rs`, `ziplist.rs`, `zipmap.rs`, `intset.rs` | the sequences that Redis writes as one string |
 //! | `lzf.rs` | the compression of strings |
 //! | `payload.rs` | the checksummed footer of DUMP payloads |
+//! | `reader.rs`, `writer.rs` | the records of files |
+//! | `file.rs` | whole keyspaces from and to files |
 //!
 //! What is read may be anybody's: lengths are compared with what there is, nothing is allocated for a promise, and a value
 //! is made by the same operations that commands use, so that it is whole or an [`RdbError`]. Here nothing is known of
@@ -21,22 +23,28 @@
 mod decode;
 mod encode;
 mod error;
+mod file;
 mod intset;
 mod listpack;
 pub mod lzf;
 mod module;
 pub mod payload;
+mod reader;
 mod sink;
 mod source;
 mod stream;
+mod writer;
 mod ziplist;
 mod zipmap;
 
 pub use decode::{decode, decode_whole};
 pub use encode::encode;
 pub use error::RdbError;
+pub use file::{Loaded, Loader, SavedCounts, save};
+pub use reader::{FileError, Item, KeyItem, Problem, Reader, VERSIONS};
 pub use sink::Sink;
 pub use source::{Slice, Source};
+pub use writer::Writer;
 
 /// The newest version of the format that is read: that of Redis 7.4.
 pub const VERSION_MAX: u16 = 12;
@@ -91,6 +99,25 @@ mod kind {
     pub const STREAM_LISTPACKS_3: u8 = 21;
     /// Hashes with fields that expire, in the four forms of Redis 7.4 and its release candidates.
     pub const HASH_WITH_FIELD_EXPIRY: std::ops::RangeInclusive<u8> = 22..=25;
+}
+
+/// What a record of a file begins with, unless it is a key without anything before its type.
+mod opcode {
+    /// How many keys are in a slot of a cluster.
+    pub const SLOT_INFO: u8 = 244;
+    pub const FUNCTION: u8 = 245;
+    /// What a module keeps beside the keys.
+    pub const MODULE_AUX: u8 = 247;
+    /// For how many seconds the key has not been used.
+    pub const IDLE: u8 = 248;
+    /// How often the key is used.
+    pub const FREQUENCY: u8 = 249;
+    pub const AUX: u8 = 250;
+    pub const SIZES: u8 = 251;
+    pub const EXPIRY_MS: u8 = 252;
+    pub const EXPIRY_S: u8 = 253;
+    pub const SELECT_DB: u8 = 254;
+    pub const END: u8 = 255;
 }
 
 /// How the nodes of [`kind::LIST_QUICKLIST_2`] begin.

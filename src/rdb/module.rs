@@ -43,7 +43,10 @@ const SAMPLE_BYTES: usize = 16;
 
 mod opcode {
     pub const END: u64 = 0;
+    pub const SIGNED: u64 = 1;
     pub const UNSIGNED: u64 = 2;
+    pub const FLOAT: u64 = 3;
+    pub const DOUBLE: u64 = 4;
     pub const STRING: u64 = 5;
 }
 
@@ -147,6 +150,21 @@ pub fn decode_module<S: Source>(source: &mut S) -> Result<Content<'_>, RdbError>
     match source.length()? {
         opcode::END => Ok(content),
         _ => Err(BAD_OPCODE),
+    }
+}
+
+/// Passes over what a module has written beside the keys, of which nobody but the module knows what it is.
+pub fn skip_module_aux<S: Source>(source: &mut S) -> Result<(), RdbError> {
+    source.length()?;
+    loop {
+        match source.length()? {
+            opcode::END => return Ok(()),
+            opcode::SIGNED | opcode::UNSIGNED => drop(source.length()?),
+            opcode::FLOAT => drop(source.array::<4>()?),
+            opcode::DOUBLE => drop(source.array::<8>()?),
+            opcode::STRING => drop(source.string()?),
+            _ => return Err(BAD_OPCODE),
+        }
     }
 }
 

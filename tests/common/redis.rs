@@ -13,6 +13,9 @@ use super::resp::{Request, Value, encode, encode_into, typed};
 /// The longest string it takes: what SETBIT and SETRANGE make of a large offset stays small.
 pub const STRING_BYTES_MAX: usize = 1024 * 1024;
 
+/// Its RDB file.
+const FILE: &str = "keys.rdb";
+
 /// How long a server may take to start, or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -32,15 +35,25 @@ impl Redis {
     /// Starts one. Where there is none on the PATH it says so and gives `None` - or fails, when `PENTAD_REQUIRE_REDIS`
     /// is 1.
     pub fn start() -> Option<Redis> {
+        Redis::start_with(None)
+    }
+
+    /// The same, with the keys of an RDB file.
+    pub fn start_with(file: Option<&[u8]>) -> Option<Redis> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let dir =
             std::env::temp_dir().join(format!("pentad-redis-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a directory for redis-server");
+        if let Some(file) = file {
+            std::fs::write(dir.join(FILE), file).expect("a file for redis-server");
+        }
         let started = Command::new("redis-server")
             .args(["--port", "0", "--unixsocket", "socket"])
-            .args(["--save", "", "--appendonly", "no"])
+            .args(["--save", "", "--appendonly", "no", "--dbfilename", FILE])
             .args(["--proto-max-bulk-len", &STRING_BYTES_MAX.to_string()])
+            // The default of 7.2; that of 7.0 is larger.
+            .args(["--hash-max-listpack-entries", "128"])
             // It looks whether blocked clients have waited long enough so many times a second.
             .args(["--hz", "500"])
             .current_dir(&dir)
@@ -66,6 +79,13 @@ impl Redis {
                 None
             }
         }
+    }
+
+    /// Has it write an RDB file, and gives that.
+    pub fn save(&self) -> Vec<u8> {
+        let saved = self.connect().ask(&["SAVE"]);
+        assert_eq!(saved.text(), Some(&b"OK"[..]), "{saved:?}");
+        std::fs::read(self.dir.join(FILE)).expect("the file that was saved")
     }
 
     /// A new connection.
