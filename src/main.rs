@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use daemon::{limits, logger, settings, signals, usage};
+use daemon::{limits, load, logger, settings, signals, usage};
 use log::{info, warn};
 use pentad::{BindError, Server};
 
@@ -50,6 +50,10 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     server.engine_mut().set_usage(usage::read);
     signals::stop_on_signal(&server.handle())?;
+    // With the ports taken, so that a busy one is told at once; whoever connects waits for the answer.
+    if let Some(path) = &settings.load_rdb {
+        load::load(path, &mut server)?;
+    }
     for (scheme, address) in server.addresses() {
         tell(&format!("listening {scheme} {address}\n"));
     }

@@ -46,6 +46,7 @@ fn version_and_help_are_told_on_standard_output() {
         "--output-stall-timeout-s <S>",
         "--idle-timeout-s <S>",
         "--databases <N>",
+        "--load-rdb <FILE>",
         "--check",
         "--version",
     ] {
@@ -621,6 +622,43 @@ fn it_runs_on_when_nobody_reads_where_it_listens() {
         let output = pentad().arg(flag).stdout(writer).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{flag}: {output:?}");
     }
+}
+
+#[test]
+fn the_keys_of_a_file_are_there_before_anybody_is_served() {
+    let folder = Folder::new("load-rdb");
+    // SET greeting hello in database 0 and RPUSH l a in 1, by redis-server 7.0.15, which was told to write no checksum.
+    let good = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfe\x00\xfb\x01\x00\x00\x08greeting\x05hello\
+        \xfe\x01\xfb\x01\x00\x12\x01l\x01\x02\x0a\x0a\x00\x00\x00\x01\x00\x81a\x02\xff\xff\0\0\0\0\0\0\0\0";
+    let path = folder.path("good.rdb");
+    std::fs::write(&path, good).unwrap();
+    let with = |path: &std::path::Path| {
+        [
+            RESP[0].into(),
+            RESP[1].into(),
+            "--load-rdb".into(),
+            path.as_os_str().to_owned(),
+        ]
+    };
+    let daemon = Daemon::start(with(&path));
+    let mut client = connect(daemon.address("resp"));
+    ask(&mut client, b"GET greeting\r\n", b"$5\r\nhello\r\n");
+    ask(&mut client, b"SELECT 1\r\n", b"+OK\r\n");
+    ask(&mut client, b"LINDEX l 0\r\n", b"$1\r\na\r\n");
+    daemon.expect_log("2 keys");
+    drop(daemon);
+
+    let bad = folder.path("bad.rdb");
+    std::fs::write(&bad, &good[..42]).unwrap();
+    let at_byte = ["--load-rdb", "bad.rdb", "at byte", "key \"greeting\""];
+    fails(run(with(&bad)), 1, &at_byte);
+    std::fs::write(&bad, b"REDIS0099").unwrap();
+    fails(run(with(&bad)), 1, &["version \"0099\"", "1 to 12"]);
+    fails(
+        run(with(&folder.path("none"))),
+        1,
+        &["none", "No such file"],
+    );
 }
 
 #[test]

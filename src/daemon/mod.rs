@@ -1,6 +1,7 @@
 //! What only the daemon needs, and the library must not do: flags, signals, limits of the process.
 
 pub mod limits;
+pub mod load;
 pub mod logger;
 pub mod settings;
 pub mod signals;

@@ -20,6 +20,8 @@ pub struct Settings {
     pub log_level: LevelFilter,
     /// How long the end may take, in ms.
     pub grace_ms: u64,
+    /// The file of which the keys are loaded first.
+    pub load_rdb: Option<PathBuf>,
     /// Only say whether the settings are valid.
     pub check: bool,
 }
@@ -89,6 +91,10 @@ struct Flags {
     /// Numbered databases, 1 to 128 [default: 16]
     #[arg(long, value_name = "N")]
     databases: Option<u8>,
+
+    /// Load the keys of an RDB file (of Redis 2.2 to 7.4) before anybody is served
+    #[arg(long, value_name = "FILE")]
+    load_rdb: Option<PathBuf>,
 
     /// Check all settings, say whether they are valid, and exit
     #[arg(long)]
@@ -195,6 +201,7 @@ impl Flags {
             output_stall_timeout_s: self.output_stall_timeout_s.or(other.output_stall_timeout_s),
             idle_timeout_s: self.idle_timeout_s.or(other.idle_timeout_s),
             databases: self.databases.or(other.databases),
+            load_rdb: self.load_rdb.or(other.load_rdb),
             check: self.check,
         }
     }
@@ -248,6 +255,7 @@ impl Flags {
             },
             log_level: self.log_level.unwrap_or(LevelFilter::Info),
             grace_ms: self.grace_ms.unwrap_or(5000),
+            load_rdb: self.load_rdb,
             check: self.check,
         })
     }

@@ -1,0 +1,80 @@
+//! `--load-rdb`: fills the keyspace from a file of Redis's before anybody is served.
+
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use pentad::Server;
+use pentad::rdb::{FileError, Loader, Reader};
+
+/// How often a long load says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(2);
+/// Keys that are loaded before the next look at clock and signals.
+const KEYS_PER_STEP: usize = 1000;
+
+/// The file was not loaded.
+#[derive(Debug)]
+pub struct LoadError {
+    path: PathBuf,
+    why: Why,
+}
+
+#[derive(Debug)]
+enum Why {
+    Open(std::io::Error),
+    File(FileError),
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--load-rdb {}: ", self.path.display())?;
+        match &self.why {
+            Why::Open(error) => error.fmt(f),
+            Why::File(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+/// Loads the file. A stop that is asked for meanwhile ends it.
+pub fn load(path: &Path, server: &mut Server) -> Result<(), LoadError> {
+    let refuse = |why| LoadError {
+        path: path.to_owned(),
+        why,
+    };
+    let file = File::open(path).map_err(|error| refuse(Why::Open(error)))?;
+    let file_bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    let reader = Reader::new(file).map_err(|error| refuse(Why::File(error)))?;
+    let mut loader = Loader::new(reader, false);
+    let started = Instant::now();
+    let mut told = started;
+    let path = path.display();
+    while loader
+        .step(&mut server.engine_mut().keyspace, KEYS_PER_STEP)
+        .map_err(|error| refuse(Why::File(error)))?
+    {
+        if server.is_stopping() {
+            return Ok(());
+        }
+        if told.elapsed() >= PROGRESS_EVERY {
+            told = Instant::now();
+            let percent = loader.offset() * 100 / file_bytes.max(1);
+            info!("loading {path}: {percent} %, {} keys", loader.loaded().keys);
+        }
+    }
+    let loaded = loader.loaded();
+    info!(
+        "loaded {path}: {} keys in {:.1} s, {} more had expired",
+        loaded.keys,
+        started.elapsed().as_secs_f64(),
+        loaded.expired
+    );
+    if !loaded.functions.is_empty() {
+        let count = loaded.functions.len();
+        warn!("{path} has {count} libraries of functions, which are left out");
+    }
+    Ok(())
+}
