@@ -163,6 +163,11 @@ impl Changes {
         self.group.heads.is_empty()
     }
 
+    /// How many changes the group holds.
+    pub fn len(&self) -> usize {
+        self.group.heads.len()
+    }
+
     /// Ends the group and takes it; `spare` is the memory for the next one.
     pub fn take(&mut self, spare: Group) -> Group {
         let group = std::mem::replace(&mut self.group, spare);

@@ -57,7 +57,12 @@ impl Scene<'_> {
             if let Some(sink) = &mut self.hub.change_sink {
                 sink.take(&group);
             }
-            group.for_each(|change| self.react_to(&change));
+            let mut reacted_to = 0;
+            group.for_each(|change| {
+                self.react_to(&change);
+                reacted_to += 1;
+                self.hub.tracking.reacted_to(reacted_to);
+            });
             self.hub.spare_group = group;
             self.serve_waiting();
         }

@@ -3,7 +3,7 @@
 //! A connection either has the keys remembered that it reads, or names prefixes of keys (broadcasting). This module
 //! must not know how it is told.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// A connection's settings of CLIENT TRACKING.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +31,17 @@ pub struct Tracking {
     pub clients: usize,
     /// By key: the slots and ids of those who have read it. A client may be gone by the time it is to be told.
     readers: HashMap<Box<[u8]>, HashSet<(u32, u64)>>,
+    /// What was read after changes that nobody has been told of yet, in order.
+    fresh: VecDeque<Read>,
     prefixes: HashMap<Box<[u8]>, Vec<u32>>,
+}
+
+#[derive(Debug)]
+struct Read {
+    /// How many of the group's changes came before.
+    after: usize,
+    key: Box<[u8]>,
+    reader: (u32, u64),
 }
 
 impl Tracking {
@@ -49,6 +59,29 @@ impl Tracking {
             None => {
                 self.readers.insert(key.into(), HashSet::from([reader]));
             }
+        }
+    }
+
+    /// Remembers that a client has read a key after the first `changes` of a group that is still to be reacted to: it has
+    /// seen what they did, and is told only of later ones.
+    pub fn remember_after(&mut self, changes: usize, key: &[u8], reader: (u32, u64)) {
+        if changes == 0 {
+            self.remember(key, reader);
+        } else {
+            self.fresh.push_back(Read {
+                after: changes,
+                key: key.into(),
+                reader,
+            });
+        }
+    }
+
+    /// Says that so many changes of the group have been reacted to.
+    pub fn reacted_to(&mut self, changes: usize) {
+        while self.fresh.front().is_some_and(|read| read.after <= changes)
+            && let Some(read) = self.fresh.pop_front()
+        {
+            self.remember(&read.key, read.reader);
         }
     }
 

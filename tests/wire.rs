@@ -126,6 +126,7 @@ transcripts! {
     resp_string_many
     resp_string_number
     resp_string_range
+    resp_tracking
     resp_transaction
     resp_ts
     resp_types

@@ -2,7 +2,7 @@
 
 use super::hyperloglog::{self, HllError, Union};
 use super::{Key, Keyspace, WrongType};
-use crate::change::Class;
+use crate::change::{Change, Class, Target};
 
 /// Why an operation on HyperLogLogs was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,7 +107,15 @@ impl Keyspace {
         }
         let converted = self.edit_string(key, hyperloglog::to_dense)?.result?;
         if converted {
-            self.changed(key, Class::String, "", &[b"PFDEBUG", b"TODENSE", key.bytes]);
+            // It counts the same: as in Redis, this is nothing to those who watch the key or cache it.
+            let db = self.databases.number(key.space);
+            self.changes.push(Change {
+                db,
+                target: Target::Beside(key.bytes),
+                class: Class::String,
+                event: "",
+                command: &[b"PFDEBUG", b"TODENSE", key.bytes],
+            });
         }
         Ok(Some(converted))
     }

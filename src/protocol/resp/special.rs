@@ -145,9 +145,12 @@ fn remember_reads(command: &Command, args: Args<'_>, cx: &mut Cx<'_>) {
         let request: Vec<&[u8]> = args.iter_from(0).collect();
         for key in keys_of(command, &request) {
             if key.access & access::NOT_KEY == 0 {
-                cx.hub
-                    .tracking
-                    .remember(&args[key.index], (cx.client.slot, cx.client.id));
+                // The command may have made a change itself (PFCOUNT keeps its count, a key is found to have expired).
+                cx.hub.tracking.remember_after(
+                    cx.keyspace.changes.len(),
+                    &args[key.index],
+                    (cx.client.slot, cx.client.id),
+                );
             }
         }
         while let Some(key) = cx.hub.tracking.excess(KEYS_MAX) {
