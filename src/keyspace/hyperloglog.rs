@@ -203,7 +203,11 @@ pub fn decode(hll: &[u8]) -> Result<Option<String>, HllError> {
     }
     let mut runs = Vec::new();
     let mut at = HEADER_LEN;
-    while let Some(run) = run_at(hll, at) {
+    // When bytes were appended that end within a run of two, Redis reads the NUL with which its strings end.
+    let terminated = [hll, b"\0"].concat();
+    while at < hll.len()
+        && let Some(run) = run_at(&terminated, at)
+    {
         runs.push(match (run.rank, run.len) {
             (0, 1) => format!("z:{}", run.registers),
             (0, _) => format!("Z:{}", run.registers),
@@ -681,6 +685,13 @@ mod tests {
         assert_eq!(count(&mut hll), Ok(2));
         assert_eq!(registers(&hll).unwrap()[5], 33);
         assert_eq!(decode(&hll), Ok(None));
+    }
+
+    #[test]
+    fn half_a_run_at_the_end_is_decoded_as_in_redis() {
+        let hll = [&create()[..], b"foo"].concat();
+        let decoded = decode(&hll).unwrap().unwrap();
+        assert_eq!(decoded, "Z:16384 Z:9840 Z:12033");
     }
 
     #[test]
