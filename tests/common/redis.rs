@@ -1,8 +1,9 @@
 //! A redis-server of the test's own: on a Unix socket in a directory of its own, without persistence, and ended when
-//! the value is dropped, be it by a panic.
+//! the value is dropped or the test's process is gone, be it killed.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,9 +20,24 @@ const FILE: &str = "keys.rdb";
 /// How long a server may take to start, or to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Runs a redis-server with the arguments behind the first in the directory that the first names, until standard input
+/// ends: then nothing of it is left.
+const SCRIPT: &str = r#"
+dir=$1
+shift
+cd "$dir" || exit
+redis-server "$@" &
+read -r _
+kill -9 $!
+wait $!
+cd /
+rm -rf "$dir"
+"#;
+
 /// A running redis-server.
 pub struct Redis {
-    server: Child,
+    /// The script that runs it.
+    keeper: Child,
     dir: PathBuf,
 }
 
@@ -41,6 +57,20 @@ impl Redis {
     /// The same, with the keys of an RDB file.
     pub fn start_with(file: Option<&[u8]>) -> Option<Redis> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
+        let exists = Command::new("redis-server")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status();
+        if let Err(error) = exists {
+            let required = std::env::var("PENTAD_REQUIRE_REDIS").is_ok_and(|value| value == "1");
+            assert!(
+                !required,
+                "PENTAD_REQUIRE_REDIS=1, but redis-server cannot be started: {error}"
+            );
+            // Not println: the test harness would hide it.
+            let _ = writeln!(std::io::stderr(), "skipped: redis-server not found");
+            return None;
+        }
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let dir =
             std::env::temp_dir().join(format!("pentad-redis-{}-{number}", std::process::id()));
@@ -48,7 +78,9 @@ impl Redis {
         if let Some(file) = file {
             std::fs::write(dir.join(FILE), file).expect("a file for redis-server");
         }
-        let started = Command::new("redis-server")
+        let keeper = Command::new("sh")
+            .args(["-c", SCRIPT, "sh"])
+            .arg(&dir)
             .args(["--port", "0", "--unixsocket", "socket"])
             .args(["--save", "", "--appendonly", "no", "--dbfilename", FILE])
             .args(["--proto-max-bulk-len", &STRING_BYTES_MAX.to_string()])
@@ -56,29 +88,16 @@ impl Redis {
             .args(["--hash-max-listpack-entries", "128"])
             // It looks whether blocked clients have waited long enough so many times a second.
             .args(["--hz", "500"])
-            .current_dir(&dir)
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .spawn();
-        match started {
-            Ok(server) => {
-                let redis = Redis { server, dir };
-                redis.connect().ask(&[b"PING"]);
-                Some(redis)
-            }
-            Err(error) => {
-                let _ = std::fs::remove_dir_all(&dir);
-                let required =
-                    std::env::var("PENTAD_REQUIRE_REDIS").is_ok_and(|value| value == "1");
-                assert!(
-                    !required,
-                    "PENTAD_REQUIRE_REDIS=1, but redis-server cannot be started: {error}"
-                );
-                // Not println: the test harness would hide it.
-                let _ = writeln!(std::io::stderr(), "skipped: redis-server not found");
-                None
-            }
-        }
+            // What ends the test's whole group does not end it.
+            .process_group(0)
+            .spawn()
+            .expect("a shell");
+        let redis = Redis { keeper, dir };
+        redis.connect().ask(&[b"PING"]);
+        Some(redis)
     }
 
     /// Has it write an RDB file, and gives that.
@@ -111,9 +130,8 @@ impl Redis {
 
 impl Drop for Redis {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-        let _ = std::fs::remove_dir_all(&self.dir);
+        // This closes its standard input first.
+        let _ = self.keeper.wait();
     }
 }
 
