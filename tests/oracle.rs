@@ -657,16 +657,55 @@ impl Oracle {
         let (ours, theirs) = self.run(driven, &reads);
         let (ours, theirs) = (Value::read_all(&ours), Value::read_all(&theirs));
         assert_eq!(ours.len(), theirs.len(), "one reply to each read");
-        reads
-            .iter()
-            .zip(ours.iter().zip(&theirs))
-            .find_map(|(request, (ours, theirs))| {
-                let is_allowed = self.is_allowed(std::slice::from_ref(request), ours, theirs);
-                (!is_allowed).then(|| {
-                    let request = format!("{} in the end", typed(request));
-                    Difference::new(request, ours.1, theirs.1)
-                })
-            })
+        let read =
+            reads
+                .iter()
+                .zip(ours.iter().zip(&theirs))
+                .find_map(|(request, (ours, theirs))| {
+                    let is_allowed = self.is_allowed(std::slice::from_ref(request), ours, theirs);
+                    (!is_allowed).then(|| {
+                        let request = format!("{} in the end", typed(request));
+                        Difference::new(request, ours.1, theirs.1)
+                    })
+                });
+        read.or_else(|| self.scan_difference(driven, &of_keys, &types))
+    }
+
+    /// Compares what the scans of collections give from beginning to end: cursors and order are the server's own.
+    fn scan_difference(
+        &self,
+        driven: &mut Driven,
+        of_keys: &[Request],
+        types: &[Value],
+    ) -> Option<Difference> {
+        let id = driven.open(Scheme::Resp);
+        let mut connection = self.redis.connect();
+        let mut found = None;
+        for (asked, kind) in of_keys.iter().zip(types) {
+            let scan = match kind.text() {
+                _ if asked[0] == b"SELECT" => {
+                    driven.ask(id, asked);
+                    connection.ask(asked);
+                    continue;
+                }
+                Some(b"hash") if asked[0] == b"TYPE" => "HSCAN",
+                Some(b"set") if asked[0] == b"TYPE" => "SSCAN",
+                Some(b"zset") if asked[0] == b"TYPE" => "ZSCAN",
+                _ => continue,
+            };
+            let ours = scan_whole(scan, &asked[1], |request| driven.ask(id, request));
+            let theirs = scan_whole(scan, &asked[1], |request| connection.ask(request));
+            if ours != theirs {
+                found = Some(Difference {
+                    request: format!("{scan} {} in the end", asked[1].escape_ascii()),
+                    ours: format!("{ours:?}"),
+                    theirs: format!("{theirs:?}"),
+                });
+                break;
+            }
+        }
+        driven.engine.close(id);
+        found
     }
 
     /// Runs requests on a new connection of each, and gives what they answered, a last reply for the end included.
@@ -780,6 +819,31 @@ impl Oracle {
     }
 }
 
+/// What a scan gives from beginning to end: each member once, with its value or score.
+fn scan_whole(
+    scan: &str,
+    key: &[u8],
+    mut ask: impl FnMut(&Request) -> Value,
+) -> BTreeMap<Value, Value> {
+    let per_member = if scan == "SSCAN" { 1 } else { 2 };
+    let mut cursor = b"0".to_vec();
+    let mut whole = BTreeMap::new();
+    loop {
+        let reply = ask(&request(&[scan.as_bytes(), key, &cursor, b"COUNT", b"7"]));
+        let [Value::Bulk(next), items] = reply.items() else {
+            panic!("{scan} answered {reply:?}");
+        };
+        for member in items.items().chunks(per_member) {
+            let value = member.get(1).map_or(Value::Null, with_plain_doubles);
+            whole.insert(member[0].clone(), value);
+        }
+        if next == b"0" {
+            return whole;
+        }
+        cursor.clone_from(next);
+    }
+}
+
 /// A reply and its bytes.
 type Seen<'a> = (Value, &'a [u8]);
 
@@ -799,6 +863,7 @@ enum Kind {
     Apart(&'static str),
     Unchecked,
     Unordered,
+    Scanned,
     Doubles,
     About(u64),
     Newer(&'static str, u64),
@@ -823,6 +888,10 @@ impl Kind {
                 theirs.sort();
                 ours == theirs
             }
+            Kind::Scanned => match (scanned(&ours.0), scanned(&theirs.0)) {
+                (Some(ours), Some(theirs)) => ours == theirs,
+                _ => !ours.0.is_error() && !theirs.0.is_error(),
+            },
             Kind::Doubles => with_plain_doubles(&ours.0) == with_plain_doubles(&theirs.0),
             Kind::About(distance) => are_about(&ours.0, &theirs.0, *distance),
             Kind::Newer(field, distance) => {
@@ -835,6 +904,18 @@ impl Kind {
                     && fits(their_pattern, &theirs.1.escape_ascii().to_string())
             }
         }
+    }
+}
+
+/// The items of a scan that came to its end at once, sorted; `None` when there are more, or it is no scan's reply.
+fn scanned(value: &Value) -> Option<Value> {
+    match value.items() {
+        [Value::Bulk(cursor), items] if cursor == b"0" => {
+            let mut items = with_plain_doubles(items);
+            items.sort();
+            Some(items)
+        }
+        _ => None,
     }
 }
 
@@ -891,6 +972,7 @@ fn read_differences() -> Vec<Allowed> {
                 ["apart", command, other, _] => (command, Kind::Apart(other)),
                 ["unchecked", command, _] => (command, Kind::Unchecked),
                 ["unordered", command, _] => (command, Kind::Unordered),
+                ["scanned", command, _] => (command, Kind::Scanned),
                 ["doubles", command, _] => (command, Kind::Doubles),
                 ["about", command, distance, _] => (
                     command,
