@@ -15,6 +15,7 @@ use slab::Slab;
 use crate::change::Group;
 use crate::client::{Client, Peer};
 use crate::clock::{Clock, Now};
+use crate::command_stats::CommandStats;
 use crate::config::{Config, Limits, Listen};
 use crate::conn::{Conn, Flow};
 use crate::hub::{ChangeSink, Hub, ListenerInfo, Stats, Usage};
@@ -69,6 +70,7 @@ impl Engine {
         let run_id: String = (0..5)
             .map(|_| format!("{:08x}", ids.next_u64() as u32))
             .collect();
+        let commands = Table::new(FAMILIES);
         Engine {
             keyspace,
             hub: Hub {
@@ -78,7 +80,9 @@ impl Engine {
                 started: now,
                 run_id,
                 listeners: Vec::new(),
-                commands: Table::new(FAMILIES),
+                command_stats: CommandStats::new(commands.commands()),
+                latency_percentiles: vec![50.0, 99.0, 99.9],
+                commands,
                 clock: None,
                 slowlog: SlowLog::default(),
                 latency: Latency::default(),

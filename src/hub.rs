@@ -8,6 +8,7 @@ use slab::Slab;
 
 use crate::change::{Detail, Group};
 use crate::clock::{Clock, Now};
+use crate::command_stats::CommandStats;
 use crate::config::{Limits, Listen};
 use crate::conn::{Conn, Flow};
 use crate::protocol::resp::{Batch, KnownKeys, Table};
@@ -111,8 +112,12 @@ pub struct Hub {
     pub clock: Option<Arc<dyn Clock>>,
     /// What took long.
     pub slowlog: SlowLog,
-    /// How long things take.
+    /// Latency events.
     pub latency: Latency,
+    /// How often each command was called.
+    pub command_stats: CommandStats,
+    /// INFO latencystats shows these.
+    pub latency_percentiles: Vec<f64>,
     /// All RESP commands.
     pub commands: Table,
     /// Reads what the process uses, if the host has a way.

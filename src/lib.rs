@@ -26,6 +26,7 @@ pub mod change;
 pub mod checksum;
 pub mod client;
 pub mod clock;
+pub mod command_stats;
 pub mod config;
 mod conn;
 pub mod engine;

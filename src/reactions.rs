@@ -378,7 +378,7 @@ impl Scene<'_> {
                 client: &mut conn.client,
                 out: &mut conn.out,
             };
-            resp::run(request.command, request.args(), &mut cx);
+            resp::run_again(request.command, request.args(), &mut cx);
             let waits = conn
                 .client
                 .extras()

@@ -1,8 +1,8 @@
-//! What took long: the slow log, latency events, and how long commands take.
+//! What took long: the slow log and latency events.
 //!
 //! This module must not know how a duration was measured, nor what commands do.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// The requests that took longest to run, the newest first.
 #[derive(Debug)]
@@ -74,7 +74,6 @@ pub struct Latency {
     /// Events at least as long are kept, in ms; 0: none.
     pub threshold_ms: u64,
     events: BTreeMap<&'static str, Event>,
-    histograms: HashMap<&'static str, Histogram>,
 }
 
 /// The latest occurrences of an event, one a second, the oldest first.
@@ -84,38 +83,6 @@ pub struct Event {
     pub samples: VecDeque<(i64, u64)>,
     /// The longest there ever was, in ms.
     pub longest_ms: u64,
-}
-
-/// How long a command takes: numbers of calls below powers of two of us.
-#[derive(Debug)]
-pub struct Histogram {
-    /// Number of calls.
-    pub calls: u64,
-    buckets: [u64; 40],
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Histogram {
-            calls: 0,
-            buckets: [0; 40],
-        }
-    }
-}
-
-impl Histogram {
-    /// The bounds in us, and how many calls were at or below them; those that add something.
-    pub fn cumulative(&self) -> Vec<(u64, u64)> {
-        let mut total = 0;
-        let mut rows = Vec::new();
-        for (index, &count) in self.buckets.iter().enumerate() {
-            total += count;
-            if count > 0 {
-                rows.push((1 << index, total));
-            }
-        }
-        rows
-    }
 }
 
 impl Latency {
@@ -135,14 +102,6 @@ impl Latency {
         if event.samples.len() > SAMPLES_MAX {
             event.samples.pop_front();
         }
-    }
-
-    /// Counts how long a command took.
-    pub fn count(&mut self, command: &'static str, duration_us: u64) {
-        let histogram = self.histograms.entry(command).or_default();
-        histogram.calls += 1;
-        let bucket = (64 - duration_us.saturating_sub(1).leading_zeros()) as usize;
-        histogram.buckets[bucket.min(39)] += 1;
     }
 
     /// The events, by name.
@@ -168,13 +127,6 @@ impl Latency {
     /// Forgets all events; how many there were.
     pub fn clear(&mut self) -> usize {
         std::mem::take(&mut self.events).len()
-    }
-
-    /// How long commands take, by full name.
-    pub fn histograms(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
-        self.histograms
-            .iter()
-            .map(|(name, histogram)| (*name, histogram))
     }
 }
 
@@ -205,19 +157,6 @@ mod tests {
         );
         log.threshold_us = -1;
         assert!(!log.wants(u64::MAX));
-    }
-
-    #[test]
-    fn durations_are_counted_below_powers_of_two() {
-        let mut latency = Latency::default();
-        for duration_us in [0, 1, 2, 3, 4, 5, u64::MAX] {
-            latency.count("get", duration_us);
-        }
-        let (_, histogram) = latency.histograms().next().unwrap();
-        assert_eq!(
-            histogram.cumulative(),
-            [(1, 2), (2, 3), (4, 5), (8, 6), (1 << 39, 7)]
-        );
     }
 
     #[test]

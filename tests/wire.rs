@@ -99,6 +99,7 @@ transcripts! {
     resp_client_more
     resp_command
     resp_command_all
+    resp_commandstats
     resp_connection
     resp_databases
     resp_dump

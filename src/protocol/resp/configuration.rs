@@ -93,6 +93,23 @@ const PARAMETERS: &[Parameter] = &[
         .hub
         .latency
         .threshold_ms),
+    fixed("latency-tracking", |_| "yes".to_owned()),
+    changeable(
+        "latency-tracking-info-percentiles",
+        |cx| {
+            let texts: Vec<String> = cx
+                .hub
+                .latency_percentiles
+                .iter()
+                .map(f64::to_string)
+                .collect();
+            texts.join(" ")
+        },
+        |cx, text| {
+            cx.hub.latency_percentiles = parse_percentiles(text)?;
+            Ok(())
+        },
+    ),
     number!("list-max-listpack-size", -5..=2_147_483_647, |cx| cx
         .keyspace
         .settings
@@ -196,6 +213,22 @@ fn parse_bytes(text: &[u8], from: i64, to: i64) -> Result<i64, String> {
     }
 }
 
+fn parse_percentiles(text: &[u8]) -> Result<Vec<f64>, String> {
+    let words = text
+        .split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty());
+    words
+        .map(|word| {
+            let percent = crate::number::parse_f64(word)
+                .filter(|percent| (0.0..=100.0).contains(percent))
+                .ok_or(
+                    "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+                )?;
+            Ok(percent)
+        })
+        .collect()
+}
+
 /// `CONFIG GET parameter [parameter ...]`; patterns are understood.
 pub fn config_get(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let is_asked = |name: &str| {
@@ -261,6 +294,7 @@ pub fn config_set(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 
 pub fn config_resetstat(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.hub.stats = Stats::default();
+    cx.hub.command_stats.clear();
     cx.keyspace.reset_stats();
     cx.reply().ok();
     Ok(())

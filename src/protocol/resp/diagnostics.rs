@@ -25,7 +25,7 @@ pub(super) fn finish(command: &'static Command, args: Args<'_>, started_us: u64,
     let Some(clock) = &cx.hub.clock else { return };
     let duration_us = clock.now().monotonic_us.saturating_sub(started_us);
     let unix_s = cx.hub.now.unix_us.div_euclid(1_000_000);
-    cx.hub.latency.count(command.name, duration_us);
+    cx.hub.command_stats.count_duration(command, duration_us);
     cx.hub.latency.add("command", unix_s, duration_us);
     if !cx.hub.slowlog.wants(duration_us) || command.has(flag::SKIP_SLOWLOG | flag::BLOCKING) {
         return;
@@ -187,20 +187,24 @@ pub fn latency_reset(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-/// `LATENCY HISTOGRAM [command ...]`: commands that are not timed (see `start`) do not appear.
+/// `LATENCY HISTOGRAM [command ...]`: commands that are not timed (see `start`) do not appear. A container stands for its
+/// subcommands.
 pub fn latency_histogram(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let is_asked = |name: &str| {
+        let container = name.split('|').next().unwrap_or_default();
         args.len() == 2
-            || args
-                .iter_from(2)
-                .any(|asked| asked.eq_ignore_ascii_case(name.as_bytes()))
+            || args.iter_from(2).any(|asked| {
+                asked.eq_ignore_ascii_case(name.as_bytes())
+                    || asked.eq_ignore_ascii_case(container.as_bytes())
+            })
     };
     let mut rows: Vec<_> = cx
         .hub
-        .latency
-        .histograms()
-        .filter(|(name, _)| is_asked(name))
-        .map(|(name, histogram)| (name, histogram.calls, histogram.cumulative()))
+        .command_stats
+        .called()
+        .map(|(command, _, details)| (command.name, details.histogram))
+        .filter(|(name, histogram)| histogram.calls() > 0 && is_asked(name))
+        .map(|(name, histogram)| (name, histogram.calls(), histogram.cumulative()))
         .collect();
     rows.sort_unstable_by_key(|(name, ..)| *name);
     let mut reply = cx.reply();

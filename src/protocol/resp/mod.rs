@@ -320,7 +320,7 @@ fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) 
     } else {
         match resolve(command, args) {
             Ok(command) => run(command, args, cx),
-            Err(error) => transactions::refuse(command, &error, cx),
+            Err(error) => reject(command, args, &error, cx),
         }
     }
     cx.react();
@@ -348,12 +348,39 @@ fn resolve(
     }
 }
 
+/// Counts and answers a request that is not run.
+#[cold]
+fn reject(
+    command: Option<&'static Command>,
+    args: Args<'_>,
+    error: &CommandError,
+    cx: &mut Cx<'_>,
+) {
+    let named = command.and_then(|command| match args.get(1) {
+        Some(name) if !command.subcommands.is_empty() => lookup::find_subcommand(command, name),
+        _ => Some(command),
+    });
+    if let Some(named) = named {
+        cx.hub.command_stats.count_rejected(named);
+    }
+    transactions::refuse(command, error, cx);
+}
+
 /// Runs a command whose number of arguments is right.
 #[inline]
 pub(crate) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
+    run_again(command, args, cx);
+    // Afterwards: INFO does not count itself, and CONFIG RESETSTAT does.
+    cx.hub.command_stats.count(command);
+}
+
+/// As [`run`], for a call that has waited and been counted.
+#[inline]
+pub(crate) fn run_again(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
     cx.client.last_command = Some(command);
     let started_us = diagnostics::start(command, cx);
     if let Err(error) = (command.handler)(cx, args) {
+        cx.hub.command_stats.count_failed(command);
         cx.refuse(&error);
     }
     if let Some(started_us) = started_us {

@@ -119,7 +119,7 @@ pub(super) fn help(cx: &mut Cx<'_>, lines: &[&str]) -> Done {
 /// `INFO [section ...]`
 pub fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     type Section = fn(&Cx<'_>, &mut String);
-    const SECTIONS: [(&str, Section); 10] = [
+    const SECTIONS: [(&str, Section); 12] = [
         ("Server", info_server),
         ("Clients", info_clients),
         ("Memory", info_memory),
@@ -127,7 +127,9 @@ pub fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         ("Stats", info_stats),
         ("Replication", info_replication),
         ("CPU", info_cpu),
+        ("Commandstats", info_commandstats),
         ("Errorstats", info_errorstats),
+        ("Latencystats", info_latencystats),
         ("Cluster", info_cluster),
         ("Keyspace", info_keyspace),
     ];
@@ -135,10 +137,13 @@ pub fn info(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         args.iter_from(1)
             .any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
     };
-    let everything = args.len() == 1 || ["all", "everything", "default"].into_iter().any(is_asked);
+    // The statistics of commands are long: they are shown to those who ask for them.
+    const NOT_BY_DEFAULT: [&str; 2] = ["Commandstats", "Latencystats"];
+    let everything = ["all", "everything"].into_iter().any(is_asked);
+    let default = args.len() == 1 || is_asked("default");
     let mut text = String::new();
     for (name, write) in SECTIONS {
-        if everything || is_asked(name) {
+        if everything || default && !NOT_BY_DEFAULT.contains(&name) || is_asked(name) {
             if !text.is_empty() {
                 text.push_str("\r\n");
             }
@@ -301,6 +306,36 @@ fn info_cpu(cx: &Cx<'_>, text: &mut String) {
         "used_cpu_sys": system_cpu_us as f64 / 1e6,
         "used_cpu_user": user_cpu_us as f64 / 1e6,
     );
+}
+
+/// Calls are exact. The time is that of the calls that were timed (see `diagnostics::start`): 0 for all others.
+fn info_commandstats(cx: &Cx<'_>, text: &mut String) {
+    for (command, calls, details) in cx.hub.command_stats.called() {
+        let timed = &details.histogram;
+        let per_call_us = timed.total_us() as f64 / timed.calls().max(1) as f64;
+        let value = format!(
+            "calls={calls},usec={},usec_per_call={per_call_us:.2},rejected_calls={},failed_calls={}",
+            timed.total_us(),
+            details.rejected,
+            details.failed
+        );
+        line(text, &format!("cmdstat_{}", command.name), value, ":");
+    }
+}
+
+fn info_latencystats(cx: &Cx<'_>, text: &mut String) {
+    for (command, _, details) in cx.hub.command_stats.called() {
+        if details.histogram.calls() == 0 {
+            continue;
+        }
+        let percentile = |percent: &f64| {
+            let us = details.histogram.percentile_us(*percent);
+            format!("p{percent}={us}.000")
+        };
+        let percentiles: Vec<String> = cx.hub.latency_percentiles.iter().map(percentile).collect();
+        let name = format!("latency_percentiles_usec_{}", command.name);
+        line(text, &name, percentiles.join(","), ":");
+    }
 }
 
 fn info_errorstats(cx: &Cx<'_>, text: &mut String) {

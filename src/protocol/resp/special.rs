@@ -4,7 +4,7 @@
 
 use super::command::{Command, access, flag};
 use super::keys::keys_of;
-use super::{Args, CommandError, KeptRequest, resolve, transactions};
+use super::{Args, CommandError, KeptRequest, reject, resolve};
 use crate::buffer::Output;
 use crate::client::{Peer, Replies};
 use crate::protocol::Cx;
@@ -51,12 +51,13 @@ fn answer(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
     let resolved =
         resolve(command, args).and_then(|command| check_subscribed(command, cx).map(|()| command));
     match resolved {
-        Err(error) => transactions::refuse(command, &error, cx),
+        Err(error) => reject(command, args, &error, cx),
         Ok(command) if is_queued(command, cx) => {
             if command.has(flag::NO_MULTI) {
                 if let Some(transaction) = &mut cx.client.extras_mut().transaction {
                     transaction.broken = true;
                 }
+                cx.hub.command_stats.count_rejected(command);
                 return cx.refuse(&CommandError::text(
                     "ERR Command not allowed inside a transaction",
                 ));
