@@ -858,6 +858,7 @@ struct Allowed {
 /// What may be different; see the file.
 #[derive(PartialEq)]
 enum Kind {
+    Told,
     Skip,
     SkipWith(&'static str),
     Apart(&'static str),
@@ -880,7 +881,7 @@ impl Allowed {
 impl Kind {
     fn allows(&self, ours: &Seen<'_>, theirs: &Seen<'_>) -> bool {
         match self {
-            Kind::Skip | Kind::Ends(_) | Kind::SkipWith(_) | Kind::Apart(_) => false,
+            Kind::Told | Kind::Skip | Kind::Ends(_) | Kind::SkipWith(_) | Kind::Apart(_) => false,
             Kind::Unchecked => !ours.0.is_error() && !theirs.0.is_error(),
             Kind::Unordered => {
                 let (mut ours, mut theirs) = (ours.0.clone(), theirs.0.clone());
@@ -987,6 +988,7 @@ fn read_differences() -> Vec<Allowed> {
                 ),
                 ["ends", command, text, _] => (command, Kind::Ends(text)),
                 ["differs", command, ours, theirs, _] => (command, Kind::Differs(ours, theirs)),
+                ["told", command, _] => (command, Kind::Told),
                 _ => panic!("what does this line of differences.txt say? {line}"),
             };
             Allowed { command, kind }
