@@ -210,11 +210,15 @@ fn changes_rebuild_the_keyspace() {
         let mut clients: HashMap<Scheme, _> = clients.into_iter().collect();
         let journal = copy.open(Scheme::Resp);
         let mut history = Vec::new();
-        // In some cases only streams: what their groups know comes of many commands.
-        let only_streams = seed % 5 == 4;
+        // In some cases only streams, for what their groups know comes of many commands, or only documents.
+        let only = match seed % 5 {
+            4 => Some(CommandGroup::Stream),
+            3 => Some(CommandGroup::Json),
+            _ => None,
+        };
         let rules: Vec<&Rule> = rules
             .iter()
-            .filter(|rule| !only_streams || rule.command.group == CommandGroup::Stream)
+            .filter(|rule| only.is_none_or(|only| rule.command.group == only))
             .collect();
         for _ in 0..60 {
             if rng.chance(10) {

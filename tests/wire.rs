@@ -85,6 +85,9 @@ transcripts! {
     hash
     hyperloglog
     idle
+    json_edit
+    json_paths
+    json_resp3
     lab
     lab_byte
     lab_digit

@@ -1,14 +1,43 @@
-//! JSON documents: any JSON value but a string, kept as the text it came in.
+//! JSON documents: any JSON value but a string, kept as text.
 //!
-//! Text is kept because values must come back exactly as they were sent: integers of any size, `1.0` as `1.0`, the
-//! order of keys. This module must not know keys or protocols.
+//! A document is kept as it was sent, because values must come back that way: integers of any size, `1.0` as `1.0`, the
+//! order of names. Text is also the smallest form, and the fastest to give out whole. There is no tree: paths are
+//! evaluated on the text, and an edit is a new text. For that the text is *canonical*, and one that is not is made so
+//! first: no blanks, no name twice in an object (the last value counts, in the place of the first), strings as short as they
+//! can be written. Numbers keep their spelling.
+//!
+//! | file | idea |
+//! |---|---|
+//! | `canonical.rs` | from valid text to canonical text |
+//! | `text.rs` | finding one's way in canonical text |
+//! | `path.rs`, `select.rs` | what a path says, and what it selects |
+//! | `edit.rs` | new texts from old ones |
+//! | `print.rs` | text for people |
+//!
+//! This module must not know keys or protocols.
+
+use std::borrow::Cow;
 
 use serde_json::value::RawValue;
+
+mod canonical;
+pub mod edit;
+pub mod path;
+pub mod print;
+pub mod select;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+/// Arrays and objects within each other, at most.
+pub const DEPTH_MAX: usize = 128;
 
 /// A JSON document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json {
     text: Box<[u8]>,
+    is_canonical: bool,
 }
 
 /// What kind of JSON value a document is.
@@ -30,14 +59,20 @@ pub enum JsonKind {
     Object,
 }
 
-/// A text that is no JSON value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A text that is no JSON value, or one with too many arrays and objects in each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidJson {
-    /// Where the parser gave up: line, from 1.
-    pub line: usize,
-    /// And column, from 1.
-    pub column: usize,
+    /// What is wrong, and where.
+    message: Box<str>,
 }
+
+impl std::fmt::Display for InvalidJson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for InvalidJson {}
 
 /// A JSON value, as it is to be stored: strings are plain strings of the keyspace, all else is a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +86,7 @@ pub enum Parsed {
 impl Json {
     /// Parses one JSON value with nothing behind it. O(length).
     pub fn parse(text: &[u8]) -> Result<Parsed, InvalidJson> {
-        let raw: &RawValue = serde_json::from_slice(text).map_err(invalid)?;
-        Json::from_raw(raw)
+        Json::from_raw(raw(text)?)
     }
 
     /// The same for a part of a document that has been parsed already.
@@ -63,9 +97,29 @@ impl Json {
                 .map(Parsed::String)
                 .map_err(invalid);
         }
+        let canonical = canonical::canonical(text.as_bytes()).ok_or_else(too_deep)?;
         Ok(Parsed::Document(Json {
+            is_canonical: canonical == text.as_bytes(),
             text: text.as_bytes().into(),
         }))
+    }
+
+    /// Parses one JSON value of any kind to its canonical text. O(length).
+    pub fn parse_canonical(text: &[u8]) -> Result<Vec<u8>, InvalidJson> {
+        let text = raw(text)?.get();
+        if text.starts_with('"') {
+            // Its meaning must be a text.
+            serde_json::from_str::<Cow<'_, str>>(text).map_err(invalid)?;
+        }
+        canonical::canonical(text.as_bytes()).ok_or_else(too_deep)
+    }
+
+    /// A document from canonical text that is no string.
+    pub(super) fn from_canonical(text: Vec<u8>) -> Self {
+        Json {
+            text: text.into(),
+            is_canonical: true,
+        }
     }
 
     /// The text, as it was sent.
@@ -73,14 +127,57 @@ impl Json {
         &self.text
     }
 
+    /// The canonical text. O(1) if it was sent that way, or has been edited; O(length) if not.
+    pub fn canonical(&self) -> Cow<'_, [u8]> {
+        if self.is_canonical {
+            return Cow::Borrowed(&self.text);
+        }
+        // It was not too deep when it was parsed.
+        Cow::Owned(canonical::canonical(&self.text).unwrap_or_default())
+    }
+
     /// What kind of value it is. O(length of a number), O(1) for the others.
     pub fn kind(&self) -> JsonKind {
-        kind_of(&self.text)
+        JsonKind::of(&self.text)
     }
 
     /// Bytes of memory behind the structure. O(1).
     pub fn heap_bytes(&self) -> usize {
         self.text.len()
+    }
+}
+
+impl JsonKind {
+    /// The kind of the value with this text. O(length of a number), O(1) for the others.
+    pub fn of(value: &[u8]) -> Self {
+        match value.first() {
+            Some(b'{') => JsonKind::Object,
+            Some(b'[') => JsonKind::Array,
+            Some(b'"') => JsonKind::String,
+            Some(b't' | b'f') => JsonKind::Boolean,
+            Some(b'n') | None => JsonKind::Null,
+            Some(_)
+                if value
+                    .iter()
+                    .all(|byte| byte.is_ascii_digit() || *byte == b'-') =>
+            {
+                JsonKind::Integer
+            }
+            Some(_) => JsonKind::Number,
+        }
+    }
+
+    /// What JSON.TYPE calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            JsonKind::Null => "null",
+            JsonKind::Boolean => "boolean",
+            JsonKind::Integer => "integer",
+            JsonKind::Number => "number",
+            JsonKind::String => "string",
+            JsonKind::Array => "array",
+            JsonKind::Object => "object",
+        }
     }
 }
 
@@ -92,27 +189,18 @@ pub fn push_string(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), std::str::Utf8
     Ok(())
 }
 
-fn kind_of(text: &[u8]) -> JsonKind {
-    match text.first() {
-        Some(b'{') => JsonKind::Object,
-        Some(b'[') => JsonKind::Array,
-        Some(b'"') => JsonKind::String,
-        Some(b't' | b'f') => JsonKind::Boolean,
-        Some(b'n') | None => JsonKind::Null,
-        Some(_)
-            if text
-                .iter()
-                .all(|byte| byte.is_ascii_digit() || *byte == b'-') =>
-        {
-            JsonKind::Integer
-        }
-        Some(_) => JsonKind::Number,
-    }
+fn raw(text: &[u8]) -> Result<&RawValue, InvalidJson> {
+    serde_json::from_slice(text).map_err(invalid)
 }
 
 fn invalid(error: serde_json::Error) -> InvalidJson {
     InvalidJson {
-        line: error.line(),
-        column: error.column(),
+        message: error.to_string().into(),
+    }
+}
+
+fn too_deep() -> InvalidJson {
+    InvalidJson {
+        message: "recursion limit exceeded".into(),
     }
 }

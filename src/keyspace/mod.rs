@@ -52,6 +52,7 @@ pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};
 pub use geo_ops::Found;
 pub use hyperloglog_ops::HllOpError;
 pub use json::{InvalidJson, Json, JsonKind, Parsed};
+pub use json_ops::{EditValue, Edited, Growth, JsonError, NewValue, Telling};
 pub use list_ops::ListSetError;
 pub(crate) use list_ops::{absolute as list_absolute, range_of as list_range};
 pub use restore_ops::{BusyKey, Content, RestoreOptions, Saved};

@@ -508,7 +508,7 @@ pub(super) struct Edited<R> {
 
 /// How a string is stored: as an integer when it is the canonical decimal of one.
 #[inline]
-fn new_string(value: &[u8]) -> NewData<'_> {
+pub(super) fn new_string(value: &[u8]) -> NewData<'_> {
     match parse_i64(value) {
         Some(int) => NewData::Int(int),
         None => NewData::Bytes {

@@ -154,6 +154,47 @@ const PATTERNS: &[&str] = &[
     "*", "a*", "?", "[a-c]", "[^a]", "key:*", "k?y*", "\\a", "", "nosuch", "[", "*o*", "**",
     "f[o-z]*",
 ];
+const JSON_PATHS: &[&str] = &[
+    "$",
+    ".",
+    "$",
+    "$.a",
+    "$.a",
+    ".a",
+    "a",
+    "$.a.b",
+    "$..b",
+    "$..*",
+    "$.*",
+    "$.b",
+    "$.a[0]",
+    ".a[1]",
+    "$[*]",
+    "$[-1]",
+    "$.a[1:]",
+    "$..[0]",
+    "$['a','c']",
+    "$..[?(@.a)]",
+    "$..[?(@>1)]",
+    "$.[",
+    ".c",
+];
+const JSON_VALUES: &[&str] = &[
+    "{}",
+    "[]",
+    "1",
+    "-2.50",
+    "true",
+    "null",
+    "\"x\"",
+    "\"7\"",
+    "[1, 2, [3]]",
+    r#"{"a":{"b":1,"c":[1,2]},"b":"x"}"#,
+    r#" {"a" : [1, "\u00e4", {"b": true}], "a": {"b": null}, "c": 1e2} "#,
+    r#"{"a":[[1,2],[3,{"b":[]}]],"b":9223372036854775807}"#,
+    r#"{"a":null,"b":{"a":2}}"#,
+    "{",
+];
 
 impl<'a> Generator<'a> {
     /// One that tells points in time from `now_s` on.
@@ -192,8 +233,9 @@ impl<'a> Generator<'a> {
 
     /// Any key; most are of the small set.
     pub fn key(&mut self) -> Vec<u8> {
-        if self.command.starts_with('x') && self.rng.chance(90) {
-            // There is much to be done to one stream.
+        let is_of_few = self.command.starts_with('x') || self.command.starts_with("json.");
+        if is_of_few && self.rng.chance(90) {
+            // There is much to be done to one stream, or to one document.
             return self.rng.pick(&KEYS[..2]).as_bytes().to_vec();
         }
         match self.rng.below(60) {
@@ -387,7 +429,10 @@ impl<'a> Generator<'a> {
                 return payload;
             }
             ("username", _) => "default".to_owned(),
-            ("path", _) => self.rng.pick(&["$", ".", "$", "$.a"]).to_string(),
+            ("path", _) => self.rng.pick(JSON_PATHS).to_string(),
+            ("value", Kind::String) if self.command.starts_with("json.") && self.rng.chance(90) => {
+                self.rng.pick(JSON_VALUES).to_string()
+            }
             ("command-name", _) => self
                 .rng
                 .pick(&["get", "SET", "nosuch", "object|freq"])

@@ -1,11 +1,113 @@
 //! The rows of the JSON commands, after RedisJSON.
 
-use crate::protocol::resp::command::access::{ACCESS, DELETE, RO, RW, UPDATE};
+use crate::protocol::resp::command::access::{ACCESS, DELETE, INSERT, OW, RO, RW, UPDATE};
 use crate::protocol::resp::command::{Command, Group, KeySpec, flag};
 use crate::protocol::resp::json;
 
 /// The JSON commands.
 pub const COMMANDS: &[Command] = &[
+    Command {
+        name: "json.arrappend",
+        arity: -4,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | INSERT)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Appends values to the arrays at a path.",
+        arguments: "key@0 path value...",
+        handler: json::json_arrappend,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.arrindex",
+        arity: -4,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Returns the position of a value in the arrays at a path.",
+        arguments: "key@0 path value [range{start:integer [stop:integer]}]",
+        handler: json::json_arrindex,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.arrinsert",
+        arity: -5,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | INSERT)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Inserts values into the arrays at a path, before the given index.",
+        arguments: "key@0 path index:integer value...",
+        handler: json::json_arrinsert,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.arrlen",
+        arity: -2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Returns the length of the arrays at a path.",
+        arguments: "key@0 [path]",
+        handler: json::json_arrlen,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.arrpop",
+        arity: -2,
+        flags: flag::WRITE,
+        keys: &[KeySpec::one(1, RW | ACCESS | DELETE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Removes and returns an element of the arrays at a path.",
+        arguments: "key@0 [element{path [index:integer]}]",
+        handler: json::json_arrpop,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.arrtrim",
+        arity: 5,
+        flags: flag::WRITE,
+        keys: &[KeySpec::one(1, RW | DELETE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Keeps a range of the arrays at a path and removes the rest.",
+        arguments: "key@0 path start:integer stop:integer",
+        handler: json::json_arrtrim,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.clear",
+        arity: -2,
+        flags: flag::WRITE,
+        keys: &[KeySpec::one(1, RW | DELETE)],
+        since: "2.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Empties the arrays and objects at a path and sets the numbers there to 0.",
+        arguments: "key@0 [path]",
+        handler: json::json_clear,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.debug",
+        arity: -2,
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "Depends on subcommand.",
+        summary: "A container for commands that look into JSON values.",
+        subcommands: DEBUG,
+        handler: crate::protocol::resp::container,
+        ..Command::EMPTY
+    },
     Command {
         name: "json.del",
         arity: -2,
@@ -13,10 +115,23 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::one(1, RW | DELETE)],
         since: "1.0.0",
         group: Group::Json,
-        complexity: "O(N) where N is the number of values the path matches.",
+        complexity: "O(N) where N is the size of the document.",
         summary: "Removes the values at a path; without one, the key.",
         arguments: "key@0 [path]",
         handler: json::json_del,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.forget",
+        arity: -2,
+        flags: flag::WRITE,
+        keys: &[KeySpec::one(1, RW | DELETE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Another name of JSON.DEL.",
+        arguments: "key@0 [path]",
+        handler: json::json_forget,
         ..Command::EMPTY
     },
     Command {
@@ -26,10 +141,127 @@ pub const COMMANDS: &[Command] = &[
         keys: &[KeySpec::one(1, RO | ACCESS)],
         since: "1.0.0",
         group: Group::Json,
-        complexity: "O(N) where N is the size of the values returned.",
+        complexity: "O(N) where N is the size of the document and of the values returned.",
         summary: "Returns the values at one or more paths as JSON text.",
         arguments: "key@0 [INDENT=indent] [NEWLINE=newline] [SPACE=space] [path...]",
         handler: json::json_get,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.merge",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "2.6.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of both documents.",
+        summary: "Merges a document into the values at a path, as RFC 7396 describes.",
+        arguments: "key@0 path value",
+        handler: json::json_merge,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.mget",
+        arity: -3,
+        flags: flag::READONLY,
+        keys: &[KeySpec::range(1, -2, 1, RO | ACCESS)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of all documents.",
+        summary: "Returns the values at a path of several keys.",
+        arguments: "key@0... path",
+        handler: json::json_mget,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.mset",
+        arity: -4,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::range(1, -1, 3, OW | UPDATE)],
+        since: "2.6.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of all documents.",
+        summary: "Sets the values at a path of one or more keys, all or none.",
+        arguments: "triplet{key@0 path value}...",
+        handler: json::json_mset,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.numincrby",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Adds to the numbers at a path.",
+        arguments: "key@0 path value:double",
+        handler: json::json_numincrby,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.nummultby",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Multiplies the numbers at a path.",
+        arguments: "key@0 path value:double",
+        handler: json::json_nummultby,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.numpowby",
+        arity: 4,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Raises the numbers at a path to a power.",
+        arguments: "key@0 path value:double",
+        handler: json::json_numpowby,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.objkeys",
+        arity: -2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Returns the names in the objects at a path.",
+        arguments: "key@0 [path]",
+        handler: json::json_objkeys,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.objlen",
+        arity: -2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Returns how many names the objects at a path have.",
+        arguments: "key@0 [path]",
+        handler: json::json_objlen,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.resp",
+        arity: -2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO | ACCESS)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document and of the values returned.",
+        summary: "Returns the values at a path as RESP types.",
+        arguments: "key@0 [path]",
+        handler: json::json_resp,
         ..Command::EMPTY
     },
     Command {
@@ -46,16 +278,82 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "json.strappend",
+        arity: -3,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Appends to the strings at a path.",
+        arguments: "key@0 [path] value",
+        handler: json::json_strappend,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.strlen",
+        arity: -2,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(1, RO)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Returns the length of the strings at a path.",
+        arguments: "key@0 [path]",
+        handler: json::json_strlen,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.toggle",
+        arity: 3,
+        flags: flag::WRITE | flag::DENYOOM,
+        keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+        since: "2.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Turns true into false and false into true at a path.",
+        arguments: "key@0 path",
+        handler: json::json_toggle,
+        ..Command::EMPTY
+    },
+    Command {
         name: "json.type",
         arity: -2,
         flags: flag::READONLY,
         keys: &[KeySpec::one(1, RO)],
         since: "1.0.0",
         group: Group::Json,
-        complexity: "O(N) where N is the number of values the path matches.",
+        complexity: "O(N) where N is the size of the document.",
         summary: "Returns the types of the values at a path.",
         arguments: "key@0 [path]",
         handler: json::json_type,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `JSON.DEBUG`.
+const DEBUG: &[Command] = &[
+    Command {
+        name: "json.debug|help",
+        arity: 2,
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(1)",
+        summary: "Says what JSON.DEBUG can do.",
+        handler: json::json_debug_help,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "json.debug|memory",
+        arity: -3,
+        flags: flag::READONLY,
+        keys: &[KeySpec::one(2, RO)],
+        since: "1.0.0",
+        group: Group::Json,
+        complexity: "O(N) where N is the size of the document.",
+        summary: "Returns the bytes that the values at a path take.",
+        arguments: "key@0 [path]",
+        handler: json::json_debug_memory,
         ..Command::EMPTY
     },
 ];
