@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::DEPTH_MAX;
-use super::text::{Span, string_end};
+use super::text::{Span, string_end_and_escapes};
 
 /// The canonical form of a valid JSON text; `None` if its arrays and objects are nested too deeply. O(length).
 pub fn canonical(text: &[u8]) -> Option<Vec<u8>> {
@@ -11,6 +11,7 @@ pub fn canonical(text: &[u8]) -> Option<Vec<u8>> {
         text,
         at: 0,
         out: Vec::with_capacity(text.len()),
+        members: Vec::new(),
     };
     writer.value(0)?;
     Some(writer.out)
@@ -23,10 +24,13 @@ struct Writer<'a> {
     text: &'a [u8],
     at: usize,
     out: Vec<u8>,
+    /// The members of the objects that have begun, the inner ones last.
+    members: Vec<Member>,
 }
 
 impl Writer<'_> {
     /// The next byte that is no blank.
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         while let Some(byte) = self.text.get(self.at) {
             if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
@@ -69,7 +73,7 @@ impl Writer<'_> {
             return None;
         }
         let start = self.out.len();
-        let mut members = Vec::new();
+        let first_member = self.members.len();
         self.copy_byte();
         while !matches!(self.peek()?, b']' | b'}') {
             let name_start = self.out.len();
@@ -80,7 +84,7 @@ impl Writer<'_> {
             let value_start = self.out.len();
             self.value(depth + 1)?;
             if is_object {
-                members.push(Member {
+                self.members.push(Member {
                     name: name_start..value_start,
                     value: value_start..self.out.len(),
                 });
@@ -90,14 +94,16 @@ impl Writer<'_> {
             }
         }
         self.copy_byte();
-        if members.len() > 1 {
-            self.drop_doubles(start, &members);
+        if self.members.len() > first_member + 1 {
+            self.drop_doubles(start, first_member);
         }
+        self.members.truncate(first_member);
         Some(())
     }
 
     /// Writes the object that begins at `start` again if it has a name twice.
-    fn drop_doubles(&mut self, start: usize, members: &[Member]) {
+    fn drop_doubles(&mut self, start: usize, first_member: usize) {
+        let members = &self.members[first_member..];
         // Where each name stands first, and the value that it has last.
         let mut last: Vec<(Span, Span)> = Vec::new();
         if members.len() <= FEW_NAMES {
@@ -141,10 +147,10 @@ impl Writer<'_> {
     fn string(&mut self) {
         // A name may have blanks before it.
         self.peek();
-        let end = string_end(self.text, self.at);
+        let (end, has_escapes) = string_end_and_escapes(self.text, self.at);
         let string = &self.text[self.at..end];
         self.at = end;
-        if memchr::memchr(b'\\', string).is_none() {
+        if !has_escapes {
             return self.out.extend_from_slice(string);
         }
         match serde_json::from_slice::<String>(string) {

@@ -29,20 +29,24 @@ pub fn end_of(text: &[u8], at: usize) -> usize {
         Some(b'"') => string_end(text, at),
         Some(b'{' | b'[') => {
             let (mut depth, mut at) = (0_usize, at);
-            while let Some(byte) = text.get(at) {
-                match byte {
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' if depth <= 1 => return at + 1,
-                    b'}' | b']' => depth -= 1,
-                    b'"' => {
+            loop {
+                at = find(text, at, structure, |byte| {
+                    matches!(byte, b'{' | b'[' | b'}' | b']' | b'"')
+                });
+                match text.get(at) {
+                    Some(b'"') => {
                         at = string_end(text, at);
                         continue;
                     }
-                    _ => {}
+                    Some(b'{' | b'[') => depth += 1,
+                    Some(b'}' | b']') if depth <= 1 => return at + 1,
+                    Some(b'}' | b']') => depth -= 1,
+                    // What only looks like one in a word, which valid text does not have outside of strings.
+                    Some(_) => {}
+                    None => return text.len(),
                 }
                 at += 1;
             }
-            text.len()
         }
         Some(_) => text[at..]
             .iter()
@@ -53,16 +57,68 @@ pub fn end_of(text: &[u8], at: usize) -> usize {
 }
 
 /// Where the string whose quote is at `at` ends, in valid text.
+#[inline]
 pub fn string_end(text: &[u8], at: usize) -> usize {
-    let mut at = at + 1;
-    while let Some(rest) = text.get(at..) {
-        match memchr::memchr2(b'"', b'\\', rest) {
-            Some(found) if rest[found] == b'"' => return at + found + 1,
-            Some(found) => at += found + 2,
-            None => break,
+    string_end_and_escapes(text, at).0
+}
+
+/// The same, and whether there are escapes in it.
+#[inline]
+pub fn string_end_and_escapes(text: &[u8], at: usize) -> (usize, bool) {
+    let (mut at, mut has_escapes) = (at + 1, false);
+    loop {
+        at = find(text, at, quoting, |byte| matches!(byte, b'"' | b'\\'));
+        match text.get(at) {
+            Some(b'"') => return (at + 1, has_escapes),
+            Some(_) => {
+                has_escapes = true;
+                at += 2;
+            }
+            None => return (text.len(), has_escapes),
         }
     }
-    text.len()
+}
+
+/// Where, from `at` on, the first byte is of some kind: eight bytes are looked at together, since what is searched for is
+/// often near, where `memchr` takes longer to begin. Of a word, `in_word` says which bytes are, each by its highest bit;
+/// only the first of them counts.
+#[inline]
+fn find(
+    text: &[u8],
+    mut at: usize,
+    in_word: impl Fn(u64) -> u64,
+    is_it: impl Fn(u8) -> bool,
+) -> usize {
+    while let Some(word) = text.get(at..).and_then(<[u8]>::first_chunk) {
+        let found = in_word(u64::from_le_bytes(*word));
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = text.get(at..).unwrap_or_default();
+    rest.iter()
+        .position(|byte| is_it(*byte))
+        .map_or(text.len(), |found| at + found)
+}
+
+/// Quotes and backslashes.
+fn quoting(word: u64) -> u64 {
+    bytes_equal(word, b'"') | bytes_equal(word, b'\\')
+}
+
+/// Quotes, brackets and braces: brackets differ from braces in a bit that quotes have.
+fn structure(word: u64) -> u64 {
+    let word = word | (EACH * 0x20);
+    bytes_equal(word, b'"') | bytes_equal(word, b'{') | bytes_equal(word, b'}')
+}
+
+const EACH: u64 = 0x0101_0101_0101_0101;
+
+/// The highest bit of each byte that is `byte`; of those behind the first, maybe of others too.
+fn bytes_equal(word: u64, byte: u8) -> u64 {
+    let different = word ^ (EACH * u64::from(byte));
+    different.wrapping_sub(EACH) & !different & (EACH << 7)
 }
 
 /// The first item of the array or object that begins at `at`; `None` if it is empty, or something else.

@@ -125,6 +125,21 @@ fn push_array<'t>(out: &mut Vec<u8>, values: impl Iterator<Item = &'t [u8]>) {
 
 /// `JSON.GET key [INDENT indent] [NEWLINE newline] [SPACE space] [path ...]`
 pub fn json_get(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    // Documents as wholes are what is asked for most.
+    let is_whole = match args.get(2) {
+        None | Some(b".") => Some(&[&b""[..], b""]),
+        Some(b"$") => Some(&[&b"["[..], b"]"]),
+        Some(_) => None,
+    };
+    if let (Some([before, behind]), ..=3) = (is_whole, args.len()) {
+        let key = cx.key(&args[1]);
+        let (keyspace, mut reply) = cx.split();
+        match keyspace.json(&key)? {
+            Some(text) => reply.bulk_of(&[before, &text, behind]),
+            None => reply.null(),
+        }
+        return Ok(());
+    }
     let mut layout = Layout::default();
     let mut paths = Vec::new();
     let mut at = 2;
@@ -159,14 +174,6 @@ pub fn json_get(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         reply.null();
         return Ok(());
     };
-    if let [(_, path)] = &paths[..]
-        && path.is_root()
-        && path.is_legacy
-        && layout == Layout::default()
-    {
-        reply.bulk(&text);
-        return Ok(());
-    }
     let bare = paths.iter().all(|(_, path)| path.is_legacy);
     let mut out = Vec::new();
     match &paths[..] {

@@ -66,6 +66,16 @@ impl Reply<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// A byte string that is made of these parts.
+    pub fn bulk_of(&mut self, parts: &[&[u8]]) {
+        self.header(b'$', parts.iter().map(|part| part.len()).sum());
+        let out = self.out.tail();
+        for part in parts {
+            out.extend_from_slice(part);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
     /// A byte string that is kept elsewhere too: a long one is not copied.
     pub fn bulk_shared(&mut self, bytes: &Arc<Vec<u8>>) {
         self.header(b'$', bytes.len());
