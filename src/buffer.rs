@@ -162,6 +162,19 @@ impl Output {
         }
     }
 
+    /// Takes all that is not sent, and appends it to `bytes`. The buffer is kept for the next, unless it is large.
+    pub fn move_to(&mut self, bytes: &mut Vec<u8>) {
+        while !self.is_empty() {
+            let next = self.next();
+            let count = next.len();
+            bytes.extend_from_slice(next);
+            self.advance(count);
+        }
+        if self.tail.capacity() > KEEP_BYTES_MAX {
+            self.clear();
+        }
+    }
+
     /// Takes a buffer to append to, if it has none.
     pub fn supply(&mut self, spare: &mut Vec<Vec<u8>>) {
         if self.tail.capacity() == 0

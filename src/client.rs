@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 
 use crate::config::Scheme;
 use crate::keyspace::{Db, Type};
-use crate::protocol::resp::KeptRequest;
-use crate::protocol::resp::command::Command;
+use crate::protocol::resp::{CommandRef, KeptRequest};
 use crate::pubsub::Subscriptions;
 use crate::tracking::TrackingOptions;
 
@@ -50,7 +49,7 @@ pub struct Client {
     /// When it last sent something, monotonic ms.
     pub active_ms: u64,
     /// The command it ran last.
-    pub last_command: Option<&'static Command>,
+    pub last_command: Option<CommandRef>,
     /// What few clients have.
     extras: Option<Box<Extras>>,
 }

@@ -2,6 +2,8 @@
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use crate::handle::Handle;
+
 /// One reading of the clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
@@ -27,6 +29,11 @@ impl Now {
 pub trait Clock: Send + Sync {
     /// What time it is.
     fn now(&self) -> Now;
+
+    /// A server goes by this clock from now on. A clock that can be set wakes it then, so that it looks again.
+    fn attach(&self, server: &Handle) {
+        let _ = server;
+    }
 }
 
 /// The system's clocks.

@@ -34,11 +34,11 @@ pub struct Details {
 const UNIT_BITS: u32 = size_of::<Command>().ilog2();
 
 impl CommandStats {
-    /// Counters at zero for these commands and their subcommands. Only they must be counted.
-    pub fn new(commands: &[&'static Command]) -> Self {
+    /// Counters at zero for these families of commands and their subcommands.
+    pub fn new(families: &[&'static [Command]]) -> Self {
         let mut all = Vec::new();
-        for command in commands {
-            all.push(*command);
+        for command in families.iter().copied().flatten() {
+            all.push(command);
             all.extend(command.subcommands);
         }
         let addresses = || all.iter().map(|command| address(command));
@@ -55,8 +55,7 @@ impl CommandStats {
 
     /// Counts a call.
     #[inline]
-    pub fn count(&mut self, command: &'static Command) {
-        let number = self.number(command);
+    pub fn count(&mut self, number: usize) {
         if let Some(calls) = self.calls.get_mut(number) {
             *calls += 1;
         }
@@ -64,23 +63,23 @@ impl CommandStats {
 
     /// Counts a call that was refused before it was run.
     #[cold]
-    pub fn count_rejected(&mut self, command: &'static Command) {
-        if let Some(details) = self.details_mut(command) {
+    pub fn count_rejected(&mut self, number: usize) {
+        if let Some(details) = self.details_mut(number) {
             details.rejected += 1;
         }
     }
 
     /// Counts a call that ran and answered an error.
     #[cold]
-    pub fn count_failed(&mut self, command: &'static Command) {
-        if let Some(details) = self.details_mut(command) {
+    pub fn count_failed(&mut self, number: usize) {
+        if let Some(details) = self.details_mut(number) {
             details.failed += 1;
         }
     }
 
     /// Counts how long a call took.
-    pub fn count_duration(&mut self, command: &'static Command, duration_us: u64) {
-        if let Some(details) = self.details_mut(command) {
+    pub fn count_duration(&mut self, number: usize, duration_us: u64) {
+        if let Some(details) = self.details_mut(number) {
             details.histogram.add(duration_us);
         }
     }
@@ -102,19 +101,19 @@ impl CommandStats {
         })
     }
 
+    /// The number of a command or subcommand. One of another table has a number of which nothing is counted.
     #[inline]
-    fn number(&self, command: &'static Command) -> usize {
+    pub fn number(&self, command: &Command) -> usize {
         address(command).wrapping_sub(self.first_row) >> UNIT_BITS
     }
 
-    fn details_mut(&mut self, command: &'static Command) -> Option<&mut Details> {
-        let number = self.number(command);
+    fn details_mut(&mut self, number: usize) -> Option<&mut Details> {
         let details = self.details.get_mut(number)?;
         Some(details.get_or_insert_default())
     }
 }
 
-fn address(command: &'static Command) -> usize {
+fn address(command: &Command) -> usize {
     std::ptr::from_ref(command).addr()
 }
 
@@ -212,20 +211,20 @@ mod tests {
     #[test]
     fn every_command_has_a_number_of_its_own() {
         let table = Table::new(FAMILIES);
-        let mut stats = CommandStats::new(table.commands());
+        let mut stats = CommandStats::new(FAMILIES);
         assert!(
             stats.calls.len() < 64 * stats.commands.len(),
             "rows lie far apart: {} places",
             stats.calls.len()
         );
         for command in stats.commands.clone() {
-            stats.count(command);
+            stats.count(stats.number(command));
         }
         assert_eq!(stats.called().count(), stats.commands.len());
         assert!(stats.called().all(|(_, calls, _)| calls == 1));
         stats.clear();
         assert_eq!(stats.called().count(), 0);
-        let get = table.find(b"get").unwrap();
+        let get = stats.number(&table.find(b"get").unwrap());
         stats.count_rejected(get);
         stats.count_failed(get);
         stats.count_duration(get, 5);

@@ -153,6 +153,44 @@ pub enum Scheme {
     LabDigit,
     /// JSON behind a 4-byte length.
     Speicher,
+    /// A protocol of the host's own (see [`Protocol`](crate::Protocol)).
+    Custom(SchemeName),
+}
+
+/// The name of a protocol of the host's own: 1 to 15 small letters, digits, `-` and `.`, a letter first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SchemeName {
+    bytes: [u8; 15],
+    len: u8,
+}
+
+impl SchemeName {
+    /// The name; `None` when it cannot be one, or is one of the built-in schemes.
+    pub fn new(name: &str) -> Option<Self> {
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+        let mut bytes = [0; 15];
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
+        let is_good = name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.bytes().all(is_plain)
+            && Scheme::ALL.iter().all(|row| row.1 != name);
+        is_good.then_some(SchemeName {
+            bytes,
+            len: name.len() as u8,
+        })
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for SchemeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 impl Scheme {
@@ -167,15 +205,27 @@ impl Scheme {
     ];
 
     /// How it is written in a URL.
-    pub fn name(self) -> &'static str {
-        self.row().1
+    pub fn name(&self) -> &str {
+        match self {
+            Scheme::Custom(name) => name.as_str(),
+            _ => self.row().1,
+        }
     }
 
-    fn row(self) -> &'static (Scheme, &'static str, u16) {
+    fn row(&self) -> &'static (Scheme, &'static str, u16) {
         Self::ALL
             .iter()
-            .find(|row| row.0 == self)
+            .find(|row| row.0 == *self)
             .unwrap_or(&Self::ALL[0])
+    }
+
+    /// The scheme of this name, built in or one of `custom`.
+    fn find(name: &str, custom: &[SchemeName]) -> Option<Self> {
+        let built_in = Self::ALL.iter().find(|row| row.1 == name);
+        let own = || custom.iter().find(|own| own.as_str() == name);
+        built_in
+            .map(|row| row.0)
+            .or_else(|| own().map(|own| Scheme::Custom(*own)))
     }
 }
 
@@ -316,11 +366,18 @@ impl FromStr for Listen {
     type Err = ListenError;
 
     fn from_str(url: &str) -> Result<Self, ListenError> {
+        Listen::parse(url, &[])
+    }
+}
+
+impl Listen {
+    /// Reads a URL whose scheme may be one of `custom`, too.
+    pub fn parse(url: &str, custom: &[SchemeName]) -> Result<Self, ListenError> {
         let (scheme, rest) = url.split_once("://").ok_or(ListenError::NoScheme)?;
         let (name, unix) = scheme
             .strip_suffix("+unix")
             .map_or((scheme, false), |name| (name, true));
-        let Some(&(scheme, ..)) = Scheme::ALL.iter().find(|row| row.1 == name) else {
+        let Some(scheme) = Scheme::find(name, custom) else {
             return Err(ListenError::UnknownScheme(scheme.to_owned()));
         };
         let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
@@ -337,9 +394,7 @@ impl FromStr for Listen {
         }
         Ok(listen)
     }
-}
 
-impl Listen {
     fn set_option(&mut self, option: &str) -> Result<(), ListenError> {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let bad = || ListenError::BadOption(name.to_owned(), value.to_owned());

@@ -10,21 +10,27 @@
 
 use std::sync::Arc;
 
+use mio::Waker;
 use slab::Slab;
 
 use crate::change::Group;
 use crate::client::{Client, Peer};
 use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
-use crate::config::{Config, Limits, Listen};
+use crate::config::{Config, Limits, Listen, SchemeName};
 use crate::conn::{Conn, Flow};
 use crate::hub::{ChangeSink, Hub, ListenerInfo, Stats, Usage};
 use crate::keyspace::{Keyspace, Rng, Seed};
 use crate::protocol::State;
-use crate::protocol::resp::{Batch, FAMILIES, KnownKeys, Table};
+use crate::protocol::custom::{Protocol, Protocols};
+use crate::protocol::resp::{
+    Args, Batch, CommandCx, CommandError, CommandRef, CommandSpec, FAMILIES, KnownKeys,
+    RegisterError, Registered, Table,
+};
 use crate::pubsub::PubSub;
 use crate::reactions::{Notify, Scene};
 use crate::slowlog::{Latency, SlowLog};
+use crate::store::Store;
 use crate::tracking::Tracking;
 use crate::watch::{Waiting, Watchers};
 
@@ -80,7 +86,7 @@ impl Engine {
                 started: now,
                 run_id,
                 listeners: Vec::new(),
-                command_stats: CommandStats::new(commands.commands()),
+                command_stats: CommandStats::new(FAMILIES),
                 latency_percentiles: vec![50.0, 99.0, 99.9],
                 commands,
                 clock: None,
@@ -102,6 +108,8 @@ impl Engine {
                 paused: Vec::new(),
                 spare_group: Group::default(),
                 change_sink: None,
+                in_process: None,
+                protocols: Protocols::default(),
                 stop_requested: false,
             },
             next_client: 1,
@@ -148,6 +156,7 @@ impl Engine {
             return None;
         }
         let listen = &self.hub.listeners.get(listener)?.listen;
+        let state = State::new(listen, &self.hub.protocols)?;
         let entry = self.hub.conns.vacant_entry();
         let slot = entry.key() as u32;
         let id = self.next_client;
@@ -155,7 +164,7 @@ impl Engine {
         let mut client = Client::new(id, slot, listener as u16, listen.scheme, peer, listen.db);
         client.created_ms = self.hub.now.unix_ms();
         client.active_ms = self.hub.now.monotonic_ms();
-        entry.insert(Some(Box::new(Conn::new(client, State::new(listen)))));
+        entry.insert(Some(Box::new(Conn::new(client, state))));
         self.hub.stats.connections_received += 1;
         Some(ConnId {
             slot,
@@ -244,6 +253,54 @@ impl Engine {
                 });
             }
         }
+    }
+
+    /// Whether a connection has something to be sent, or is finished, which [`Engine::take_touched`] has not said yet.
+    pub(crate) fn has_touched(&self) -> bool {
+        !self.hub.touched.is_empty()
+    }
+
+    /// The data, typed, and with all that follows from a change to it. The time is the one that was told last.
+    pub fn store(&mut self) -> Store<'_> {
+        self.store_with(None)
+    }
+
+    /// Lets follow what follows from what reads of the host have found to be expired.
+    pub(crate) fn settle(&mut self) {
+        if !self.keyspace.changes.is_empty() {
+            self.scene().react();
+        }
+    }
+
+    pub(crate) fn store_with<'a>(&'a mut self, waker: Option<&'a Waker>) -> Store<'a> {
+        Store::new(&mut self.keyspace, &mut self.hub, waker)
+    }
+
+    /// Adds a command of the host's own to those that RESP clients can run; see
+    /// [`Builder::command`](crate::Builder::command).
+    pub fn register_command(
+        &mut self,
+        name: &'static str,
+        spec: CommandSpec,
+        run: impl FnMut(&mut CommandCx<'_>, Args<'_>) -> Result<(), CommandError> + Send + 'static,
+    ) -> Result<(), RegisterError> {
+        let registered = Registered::new(name, spec, Box::new(run))?;
+        let command = CommandRef::Registered(Arc::new(registered));
+        if self.hub.commands.insert(command) {
+            Ok(())
+        } else {
+            Err(RegisterError::Taken(name))
+        }
+    }
+
+    /// Adds a protocol of the host's own, which listeners can be of whose scheme is `name`; false when there is one of
+    /// this name already.
+    pub fn register_protocol<P: Protocol + 'static>(
+        &mut self,
+        name: SchemeName,
+        make: impl Fn() -> P + Send + Sync + 'static,
+    ) -> bool {
+        self.hub.protocols.add(name, make)
     }
 
     /// Forgets a connection, and all that it waited for, watched or had subscribed to.

@@ -11,7 +11,8 @@ use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
 use crate::config::{Limits, Listen};
 use crate::conn::{Conn, Flow};
-use crate::protocol::resp::{Batch, KnownKeys, Table};
+use crate::protocol::custom::Protocols;
+use crate::protocol::resp::{Batch, InProcess, KnownKeys, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::Notify;
 use crate::slowlog::{Latency, SlowLog};
@@ -152,6 +153,10 @@ pub struct Hub {
     pub(crate) spare_group: Group,
     /// Gets all changes, group by group.
     pub(crate) change_sink: Option<Box<dyn ChangeSink>>,
+    /// The host as a client; `None` while it runs a command.
+    pub(crate) in_process: Option<Box<InProcess>>,
+    /// The protocols of the host's own.
+    pub(crate) protocols: Protocols,
     /// A request asked for the server's end (SHUTDOWN).
     pub(crate) stop_requested: bool,
 }
@@ -190,6 +195,7 @@ impl Hub {
         let idle = self.watchers.is_empty()
             && self.waiting.is_empty()
             && self.tracking.is_idle()
+            && !self.pubsub.in_process.want_keys()
             && (!self.notify.is_on() || self.pubsub.is_idle());
         if idle { Detail::Nothing } else { Detail::Keys }
     }

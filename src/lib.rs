@@ -22,6 +22,7 @@
 
 pub mod binary_float;
 pub mod buffer;
+mod builder;
 pub mod change;
 pub mod checksum;
 pub mod client;
@@ -29,9 +30,13 @@ pub mod clock;
 pub mod command_stats;
 pub mod config;
 mod conn;
+#[cfg(unix)]
+mod descriptor;
 pub mod engine;
 pub mod extended_float;
+mod faults;
 pub mod glob;
+mod handle;
 pub mod hub;
 pub mod keyspace;
 mod memory;
@@ -43,13 +48,27 @@ mod reactions;
 pub mod server;
 mod session;
 pub mod slowlog;
+mod spawn;
+pub mod store;
+mod subscription;
+pub mod testing;
 mod timer;
 pub mod tracking;
 mod watch;
 
+pub use builder::{BuildError, Builder};
 pub use clock::{Clock, Now, SystemClock};
-pub use config::{Address, Config, Limits, Listen, Scheme};
+pub use config::{Address, Config, Limits, Listen, Scheme, SchemeName};
 pub use conn::Flow;
 pub use engine::{ConnId, Engine};
-pub use keyspace::Keyspace;
-pub use server::{BindError, Handle, Server};
+pub use handle::{Handle, Pending, SubmitError};
+pub use keyspace::{Keyspace, Seed, Snapshot};
+pub use protocol::custom::{Next, Protocol, ProtocolCx};
+pub use protocol::resp::{
+    Args, CommandCx, CommandError, CommandSpec, ErrorReply, RegisterError, ReplyBuffer, ReplyRef,
+    RespValue,
+};
+pub use server::{BindError, Server};
+pub use spawn::Running;
+pub use store::Store;
+pub use subscription::{Message, Subscription, Topic};

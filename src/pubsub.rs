@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use crate::glob;
+use crate::subscription::{Subscribers, Subscription, Topic};
 
 /// The three kinds of subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct PubSub {
     channels: Topics,
     patterns: Topics,
     shards: Topics,
+    /// The host's own subscriptions.
+    pub(crate) in_process: Subscribers,
 }
 
 type Topics = HashMap<Box<[u8]>, Vec<u32>>;
@@ -78,7 +81,12 @@ impl PubSub {
 
     /// Whether anybody would get a message of an ordinary channel.
     pub fn is_idle(&self) -> bool {
-        self.channels.is_empty() && self.patterns.is_empty()
+        self.channels.is_empty() && self.patterns.is_empty() && !self.in_process.want_published()
+    }
+
+    /// Adds a subscription of the host's own.
+    pub(crate) fn subscribe_in_process(&mut self, topic: Topic, capacity: usize) -> Subscription {
+        self.in_process.add(topic, capacity)
     }
 
     /// Adds a subscription; false when the connection has it already.

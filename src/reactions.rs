@@ -103,6 +103,10 @@ impl Scene<'_> {
     }
 
     fn notify_if_wanted(&mut self, change: &Change<'_>, key: &[u8]) {
+        if !change.event.is_empty() {
+            let in_process = &mut self.hub.pubsub.in_process;
+            in_process.tell_key(change.db, change.event, key);
+        }
         if !change.event.is_empty()
             && self.hub.notify.wants(change.class)
             && !self.hub.pubsub.is_idle()
@@ -112,6 +116,7 @@ impl Scene<'_> {
     }
 
     fn react_to_database(&mut self, db: Db) {
+        self.hub.pubsub.in_process.tell_database(db);
         self.hub.waiting.signal_database(db);
         let watchers: Vec<(Box<[u8]>, u32)> = self
             .hub
@@ -181,7 +186,7 @@ impl Scene<'_> {
             .matching(channel)
             .map(|(pattern, slots)| (pattern.to_vec(), slots.to_vec()))
             .collect();
-        let mut received = direct.len();
+        let mut received = direct.len() + self.hub.pubsub.in_process.publish(channel, message);
         for (pattern, slots) in matching {
             received += slots.len();
             for slot in slots {
@@ -378,7 +383,7 @@ impl Scene<'_> {
                 client: &mut conn.client,
                 out: &mut conn.out,
             };
-            resp::run_again(request.command, request.args(), &mut cx);
+            resp::run_again(request.command.clone(), request.args(), &mut cx);
             let waits = conn
                 .client
                 .extras()

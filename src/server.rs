@@ -9,7 +9,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use log::{debug, info, warn};
@@ -19,12 +19,16 @@ use mio::net::UnixListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::builder::Builder;
 use crate::client::Peer;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::config::{Address, Config, LimitError, Listen, Scheme};
 use crate::conn::Flow;
 use crate::engine::{ConnId, Engine};
+use crate::faults::HeldBack;
+use crate::handle::Handle;
 use crate::session::{Filled, Session, Stream};
+use crate::store::Store;
 use crate::timer::Deadlines;
 
 /// Bytes read from one connection in one turn, at most.
@@ -39,6 +43,8 @@ const ACCEPT_BACKOFF_MS: u64 = 100;
 const MAINTENANCE_INTERVAL_MS: u64 = 100;
 /// Steps of background work in one turn.
 const MAINTENANCE_STEPS: usize = 8;
+/// Jobs of other threads that are run in one turn.
+const JOBS_PER_TURN: usize = 256;
 
 const WAKE: Token = Token(usize::MAX);
 /// Tokens from here on are listeners; below are connections.
@@ -78,6 +84,8 @@ pub struct Server {
     /// Sessions that have something to be read or run.
     ready: Vec<ConnId>,
     touched: Vec<ConnId>,
+    /// Connections whose output a test holds back.
+    held_back: HeldBack,
     read_buffer: Vec<u8>,
     deadlines: Deadlines,
     /// No client is accepted before this time.
@@ -86,6 +94,8 @@ pub struct Server {
     crowded: bool,
     maintained_ms: u64,
     maintenance_due: bool,
+    /// How long it may take to answer what has been received, once it is on a thread of its own and stopped.
+    grace: Duration,
 }
 
 /// Why a server could not be set up.
@@ -128,29 +138,6 @@ impl std::error::Error for BindError {
                 Some(error)
             }
         }
-    }
-}
-
-/// Reaches a server from elsewhere: another thread, a signal handler.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    waker: Arc<Waker>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Handle {
-    /// Asks the server to end: [`Server::run`] answers what has been received, and returns.
-    ///
-    /// Does nothing but store a flag and write to a file descriptor, so it may be called from a signal handler.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        self.wake();
-    }
-
-    /// Ends the poll that the server waits in.
-    pub fn wake(&self) {
-        // It can only fail when the server is gone, and then there is nothing to wake.
-        let _ = self.waker.wake();
     }
 }
 
@@ -209,10 +196,7 @@ impl Server {
         let mut server = Server {
             poll,
             events: Events::with_capacity(EVENTS_PER_TURN),
-            handle: Handle {
-                waker: Arc::new(waker),
-                stop: Arc::default(),
-            },
+            handle: Handle::new(waker),
             clock,
             engine,
             listeners: Vec::new(),
@@ -220,17 +204,25 @@ impl Server {
             session_of: Vec::new(),
             ready: Vec::new(),
             touched: Vec::new(),
+            held_back: HeldBack::default(),
             read_buffer: vec![0; READ_BYTES],
             deadlines: Deadlines::default(),
             accept_not_before_ms: 0,
             crowded: false,
             maintained_ms: 0,
             maintenance_due: false,
+            grace: Duration::from_secs(5),
         };
+        server.clock.attach(&server.handle);
         for listen in config.listen {
             server.listen(listen)?;
         }
         Ok(server)
+    }
+
+    /// A server that is put together piece by piece: listeners, limits, clock, commands and protocols of the host's own.
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 
     /// Adds a listener. Returns where it listens (of port 0, the port it was given).
@@ -285,6 +277,14 @@ impl Server {
         self.handle.clone()
     }
 
+    /// The data, typed, at the cost of a function call. The time is read once, here: keys expire by it for as long as the
+    /// store is held. What is sent to clients on account of it leaves with the next turn, which does not wait then.
+    pub fn store(&mut self) -> Store<'_> {
+        self.engine.set_now(self.clock.now());
+        let waker = Some(&self.handle.shared.waker);
+        self.engine.store_with(waker)
+    }
+
     /// The server without its sockets: keyspace, counters, limits.
     pub fn engine(&self) -> &Engine {
         &self.engine
@@ -304,9 +304,17 @@ impl Server {
         self.shut_down(grace)
     }
 
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace
+    }
+
+    pub(crate) fn set_grace(&mut self, grace: Duration) {
+        self.grace = grace;
+    }
+
     /// Whether [`Handle::stop`] was called, or a client asked for the end.
     pub fn is_stopping(&self) -> bool {
-        self.handle.stop.load(Ordering::Acquire) || self.engine.stop_requested()
+        self.handle.shared.stop.load(Ordering::Acquire) || self.engine.stop_requested()
     }
 
     /// One turn. Waits for something to do until `timeout` at most (`None`: as long as it takes).
@@ -320,7 +328,9 @@ impl Server {
         }
         let now = self.clock.now();
         self.engine.set_now(now);
+        self.engine.settle();
         self.note_events();
+        self.run_jobs();
         self.serve_ready();
         self.flush_touched();
         self.accept_all(now);
@@ -332,14 +342,23 @@ impl Server {
         Ok(())
     }
 
-    fn wait_at_most(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if !self.ready.is_empty() || self.maintenance_due {
+    /// How long the server can be left alone when nothing comes: a host that polls the descriptor itself turns it
+    /// when that is readable, or when this time is over. Zero: at once; `None`: there is nothing to wait for but events.
+    /// Ask anew after each turn and each use of the [`store`](Server::store).
+    pub fn next_timeout(&self) -> Option<Duration> {
+        let has_output = !self.touched.is_empty() || self.engine.has_touched();
+        if !self.ready.is_empty()
+            || self.maintenance_due
+            || has_output
+            || self.handle.shared.has_jobs()
+            || self.is_stopping()
+        {
             return Some(Duration::ZERO);
         }
-        let now_ms = self.engine.hub.now.monotonic_ms();
         let deadlines = [
             self.deadlines.next_ms(),
             self.engine.next_wait_deadline_ms(),
+            self.held_back.next_ms(),
         ];
         let mut wake_ms = deadlines.into_iter().flatten().min();
         let mut wake_by =
@@ -350,10 +369,29 @@ impl Server {
         if self.engine.keyspace.needs_maintenance() {
             wake_by(self.maintained_ms + MAINTENANCE_INTERVAL_MS);
         }
-        let until_wake = wake_ms.map(|at_ms| Duration::from_millis(at_ms.saturating_sub(now_ms)));
-        match (timeout, until_wake) {
+        // The host may have been busy since the last turn, whose time is not now's any more.
+        let wake_us = wake_ms?.saturating_mul(1000);
+        let now_us = self.clock.now().monotonic_us;
+        Some(Duration::from_micros(wake_us.saturating_sub(now_us)))
+    }
+
+    fn wait_at_most(&self, timeout: Option<Duration>) -> Option<Duration> {
+        match (timeout, self.next_timeout()) {
             (Some(timeout), Some(wake)) => Some(timeout.min(wake)),
             (timeout, wake) => timeout.or(wake),
+        }
+    }
+
+    /// Runs what other threads have submitted, a turn's share of it.
+    fn run_jobs(&mut self) {
+        for _ in 0..JOBS_PER_TURN {
+            if !self.handle.shared.has_jobs() {
+                break;
+            }
+            let Some(job) = self.handle.shared.take_job() else {
+                break;
+            };
+            job(&mut self.engine.store());
         }
     }
 
@@ -447,6 +485,9 @@ impl Server {
     fn flush_touched(&mut self) {
         let mut touched = std::mem::take(&mut self.touched);
         self.engine.take_touched(&mut touched);
+        let now_us = self.engine.hub.now.monotonic_us;
+        let delay_us = self.handle.shared.faults.delay_us();
+        self.held_back.exchange(&mut touched, delay_us, now_us);
         for id in touched.drain(..) {
             self.flush(id);
         }
@@ -551,6 +592,9 @@ impl Server {
     }
 
     fn admit(&mut self, listener: usize, stream: Stream, peer: Peer) {
+        if self.handle.shared.faults.takes_connection() {
+            return;
+        }
         if let Stream::Tcp(tcp) = &stream {
             // Replies leave when they are flushed; without this the kernel would wait for more.
             let _ = tcp.set_nodelay(true);
@@ -658,9 +702,17 @@ impl std::fmt::Debug for Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Whoever waits for a job that was never run is told.
+        self.handle.shared.close();
+    }
+}
+
 #[cfg(unix)]
 impl std::os::fd::AsRawFd for Server {
-    /// The poller's descriptor: readable when a turn has something to do.
+    /// The poller's descriptor (an epoll or kqueue): readable when a turn has something to do. To be watched for reading,
+    /// level-triggered; see [`Server::next_timeout`] for what it does not tell.
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
         self.poll.as_raw_fd()
     }

@@ -122,7 +122,7 @@ fn push_request(rng: &mut Rng, scheme: Scheme, bytes: &mut Vec<u8>) {
         "nan",
     ]);
     match scheme {
-        Scheme::Resp => unreachable!("RESP has its own generator"),
+        Scheme::Resp | Scheme::Custom(_) => unreachable!("it has its own generator"),
         Scheme::Metrics => {
             let line = match rng.below(4) {
                 0 => format!("get {key}"),

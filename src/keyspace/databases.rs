@@ -7,7 +7,7 @@
 use super::Db;
 
 /// Which space each database has, and how many keys are in each space.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Databases {
     spaces: Vec<u8>,
     numbers: [u8; 256],

@@ -85,7 +85,7 @@ impl SeriesOptions {
 }
 
 /// All series' keys, in the order in which they were created.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct SeriesIndex {
     created: u64,
     by_order: BTreeMap<(u8, u64), Box<[u8]>>,

@@ -138,13 +138,14 @@ pub struct Record<'a> {
     pub data: Data<'a>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Boxed {
     Value(Value),
     Key(Box<[u8]>),
 }
 
 /// The table; see the module's head.
+#[derive(Clone)]
 pub struct Table {
     chunks: Vec<Vec<Segment>>,
     /// Number of segments: `2^level + split`.
@@ -174,6 +175,11 @@ impl Table {
         };
         table.push_segment(Segment::default());
         table
+    }
+
+    /// Whether keys have the same hashes in both.
+    pub fn is_akin(&self, other: &Table) -> bool {
+        self.keys == other.keys
     }
 
     /// Number of records.

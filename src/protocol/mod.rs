@@ -11,6 +11,7 @@
 //! 3. A transcript in `tests/wire/`, and a section in README.md.
 
 pub(crate) mod counter;
+pub(crate) mod custom;
 pub(crate) mod lab;
 pub(crate) mod line;
 pub(crate) mod metrics;
@@ -56,11 +57,13 @@ pub(crate) enum State {
     Counter(counter::Counter),
     Lab(lab::Lab),
     Speicher(speicher::Speicher),
+    Custom(custom::Custom),
 }
 
 impl State {
-    pub fn new(listen: &Listen) -> Self {
-        match listen.scheme {
+    /// A conversation of a listener; `None` when its protocol is the host's own and not known.
+    pub fn new(listen: &Listen, protocols: &custom::Protocols) -> Option<Self> {
+        Some(match listen.scheme {
             Scheme::Resp => State::Resp(resp::Resp::default()),
             Scheme::Metrics => State::Metrics(metrics::Metrics::default()),
             Scheme::Counter => State::Counter(counter::Counter::new(&listen.key)),
@@ -68,7 +71,8 @@ impl State {
             Scheme::LabByte => State::Lab(lab::Lab::new(lab::Framing::Byte)),
             Scheme::LabDigit => State::Lab(lab::Lab::new(lab::Framing::Digit)),
             Scheme::Speicher => State::Speicher(speicher::Speicher::default()),
-        }
+            Scheme::Custom(name) => State::Custom(protocols.open(name)?),
+        })
     }
 
     /// Runs what is at the beginning of `input`, at most `budget` requests, which it counts down.
@@ -85,6 +89,7 @@ impl State {
             State::Counter(counter) => counter.step(input, cx),
             State::Lab(lab) => lab.step(input, cx),
             State::Speicher(speicher) => speicher.step(input, cx),
+            State::Custom(custom) => custom.step(input, cx),
         };
         if step != Step::NeedMore {
             *budget -= 1;
@@ -99,7 +104,7 @@ impl State {
         match self {
             State::Resp(resp) => resp.expected_bytes(),
             State::Speicher(speicher) => speicher.expected_bytes(),
-            State::Metrics(_) | State::Counter(_) | State::Lab(_) => None,
+            State::Metrics(_) | State::Counter(_) | State::Lab(_) | State::Custom(_) => None,
         }
     }
 
@@ -109,7 +114,7 @@ impl State {
             Scheme::Resp => b"-ERR max number of clients reached\r\n",
             Scheme::Metrics => metrics::ERROR,
             Scheme::Counter => counter::ERROR,
-            Scheme::Lab | Scheme::LabByte | Scheme::LabDigit => b"",
+            Scheme::Lab | Scheme::LabByte | Scheme::LabDigit | Scheme::Custom(_) => b"",
             Scheme::Speicher => speicher::UNAVAILABLE,
         }
     }

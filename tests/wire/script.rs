@@ -434,7 +434,7 @@ fn reply(scheme: Scheme, text: &str) -> Result<Vec<u8>, String> {
         Scheme::Metrics | Scheme::Counter => {
             bytes.extend_from_slice(format!("{text}\n").as_bytes())
         }
-        Scheme::LabDigit => bytes.extend_from_slice(text.as_bytes()),
+        Scheme::LabDigit | Scheme::Custom(_) => bytes.extend_from_slice(text.as_bytes()),
         Scheme::LabByte | Scheme::Speicher => bytes = framed(scheme, text.as_bytes())?,
     }
     Ok(bytes)

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use pentad::server::Handle;
+use pentad::Handle;
 use pentad::{Clock, Config, Now, Server};
 
 use crate::engine::now;

@@ -8,7 +8,7 @@ const CHUNK: usize = 256;
 const NONE: u32 = u32::MAX;
 
 /// See the module's head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Boxes<T> {
     chunks: Vec<Chunk<T>>,
     /// Chunks that have room, each once.
@@ -16,7 +16,7 @@ pub struct Boxes<T> {
     heap_bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Chunk<T> {
     places: Vec<Place<T>>,
     /// The first hole.
@@ -24,7 +24,7 @@ struct Chunk<T> {
     used: u32,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Place<T> {
     Thing(T),
     /// A hole, and the next one.

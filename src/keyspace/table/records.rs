@@ -106,7 +106,7 @@ pub struct NewRecord<'a> {
 }
 
 /// See the module's head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Records {
     blocks: Vec<Block>,
     /// The block whose end new records are appended to.
@@ -129,6 +129,22 @@ struct Block {
     /// For each size, the first dead record; made when there is one.
     dead: Option<Box<[u32; SIZES]>>,
     dead_bytes: u32,
+}
+
+impl Clone for Block {
+    fn clone(&self) -> Self {
+        let mut bytes = Pages::default();
+        if !self.bytes.is_empty() {
+            bytes = Pages::new(BLOCK_BYTES);
+            let end = self.end as usize;
+            bytes[..end].copy_from_slice(&self.bytes[..end]);
+        }
+        Block {
+            bytes,
+            dead: self.dead.clone(),
+            ..*self
+        }
+    }
 }
 
 impl Default for Records {

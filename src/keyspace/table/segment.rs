@@ -51,7 +51,7 @@ pub fn tag_of(hash: u64) -> u32 {
 }
 
 /// See the module's head.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Segment {
     slots: Box<[Slot]>,
     len: u32,

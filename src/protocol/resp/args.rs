@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::CommandError;
-use super::command::Command;
 use super::parse::Span;
+use super::{CommandError, CommandRef};
 
 /// The arguments of a request, the command's name first.
 #[derive(Clone, Copy, Debug)]
@@ -77,14 +76,14 @@ impl std::ops::Index<usize> for Args<'_> {
 #[derive(Clone, Debug)]
 pub struct KeptRequest {
     /// The command it names.
-    pub command: &'static Command,
+    pub command: CommandRef,
     bytes: Arc<[u8]>,
     spans: Arc<[Span]>,
 }
 
 impl KeptRequest {
     /// Copies the arguments, the command's name first.
-    pub fn new<'a>(command: &'static Command, args: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub fn new<'a>(command: CommandRef, args: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut bytes = Vec::new();
         let mut spans = Vec::with_capacity(args.size_hint().0);
         for arg in args {

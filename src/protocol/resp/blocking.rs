@@ -3,8 +3,7 @@
 //! A command that finds nothing calls [`Cx::block`]. It is run again, from the beginning, when one of its keys has
 //! changed, in the order in which clients began to wait; so a handler has no state but its arguments.
 
-use super::command::Command;
-use super::{Args, CommandError, KeptRequest, flag_pauses};
+use super::{Args, CommandError, CommandRef, KeptRequest, flag_pauses};
 use crate::client::{Blocked, OnTimeout, Replies};
 use crate::keyspace::Type;
 use crate::protocol::Cx;
@@ -38,7 +37,7 @@ impl Cx<'_> {
             blocked.retried = false;
             return;
         }
-        let Some(command) = self.client.last_command else {
+        let Some(command) = self.client.last_command.clone() else {
             return;
         };
         let (db, slot) = (self.client.db, self.client.slot);
@@ -66,7 +65,7 @@ impl Cx<'_> {
     }
 
     /// Whether CLIENT PAUSE lets the request wait.
-    pub(super) fn is_held_up(&self, command: Option<&'static Command>) -> bool {
+    pub(super) fn is_held_up(&self, command: Option<&CommandRef>) -> bool {
         let Some(pause) = self.hub.pause else {
             return false;
         };

@@ -184,6 +184,7 @@ pub enum Group {
     Bitmap,
     TimeSeries,
     Json,
+    Module,
 }
 
 impl Group {
@@ -208,6 +209,7 @@ impl Group {
             Group::Bitmap => "bitmap",
             Group::TimeSeries => "timeseries",
             Group::Json => "json",
+            Group::Module => "module",
         }
     }
 
@@ -228,7 +230,12 @@ impl Group {
             Group::Stream => category::STREAM,
             Group::Bitmap => category::BITMAP,
             // Pub/sub goes by the flag: `PUBSUB HELP` has neither. The others have no category.
-            Group::PubSub | Group::Server | Group::Cluster | Group::TimeSeries | Group::Json => 0,
+            Group::PubSub
+            | Group::Server
+            | Group::Cluster
+            | Group::TimeSeries
+            | Group::Json
+            | Group::Module => 0,
         }
     }
 }

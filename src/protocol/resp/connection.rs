@@ -404,8 +404,11 @@ impl Buffers {
 /// One client's line, as CLIENT LIST and CLIENT INFO give it.
 fn describe(client: &Client, buffers: Buffers, hub: &Hub) -> String {
     let text = |kind| String::from_utf8_lossy(client.name(kind)).into_owned();
-    let command = match client.scheme {
-        Scheme::Resp => client.last_command.map_or("NULL", |command| command.name),
+    let command = match &client.scheme {
+        Scheme::Resp => client
+            .last_command
+            .as_ref()
+            .map_or("NULL", |command| command.name),
         other => other.name(),
     };
     format!(

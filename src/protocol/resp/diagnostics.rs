@@ -21,11 +21,12 @@ pub(super) fn start(command: &Command, cx: &Cx<'_>) -> Option<u64> {
 }
 
 /// Remembers how long a command took that began at `started_us`.
-pub(super) fn finish(command: &'static Command, args: Args<'_>, started_us: u64, cx: &mut Cx<'_>) {
+pub(super) fn finish(command: &Command, args: Args<'_>, started_us: u64, cx: &mut Cx<'_>) {
     let Some(clock) = &cx.hub.clock else { return };
     let duration_us = clock.now().monotonic_us.saturating_sub(started_us);
     let unix_s = cx.hub.now.unix_us.div_euclid(1_000_000);
-    cx.hub.command_stats.count_duration(command, duration_us);
+    let number = cx.hub.command_stats.number(command);
+    cx.hub.command_stats.count_duration(number, duration_us);
     cx.hub.latency.add("command", unix_s, duration_us);
     if !cx.hub.slowlog.wants(duration_us) || command.has(flag::SKIP_SLOWLOG | flag::BLOCKING) {
         return;

@@ -5,6 +5,7 @@
 //! subcommands has been checked by the time they are called. This module must not know what the
 //! commands do, nor how a reply looks on the wire.
 
+use super::CommandRef;
 use super::arguments::{Argument, Kind, arguments_of};
 use super::command::{Begin, Command, Find, KeySpec, Names, access, category, flag};
 use super::keys::{keys_of, may_have_keys};
@@ -30,7 +31,7 @@ pub fn info(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
     reply.array(names.len());
     for name in names {
         match table.find_full(name) {
-            Some(command) => command_info(reply, command),
+            Some(command) => command_info(reply, &command),
             None => reply.null(),
         }
     }
@@ -38,7 +39,7 @@ pub fn info(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
 
 /// `COMMAND DOCS [name ...]`: the texts and arguments of the named commands that exist, or of all.
 pub fn docs(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
-    let commands: Vec<&Command> = match names.is_empty() {
+    let commands: Vec<CommandRef> = match names.is_empty() {
         true => table.commands().to_vec(),
         false => names
             .iter()
@@ -48,7 +49,7 @@ pub fn docs(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
     reply.map(commands.len());
     for command in commands {
         text(reply, command.name);
-        command_docs(reply, command);
+        command_docs(reply, &command);
     }
 }
 
@@ -101,13 +102,13 @@ fn keys(
     let Some(command) = table.find_request(request) else {
         return reply.error("ERR Invalid command specified");
     };
-    if !may_have_keys(command) {
+    if !may_have_keys(&command) {
         return reply.error("ERR The command has no key arguments");
     }
     if !command.accepts(request.len()) {
         return reply.error("ERR Invalid number of arguments specified for command");
     }
-    let keys = keys_of(command, request);
+    let keys = keys_of(&command, request);
     if keys.is_empty() && !command.has(flag::NO_MANDATORY_KEYS) {
         return reply.error("ERR Invalid arguments specified for command");
     }
@@ -120,7 +121,7 @@ fn keys(
 fn names(reply: &mut Reply, table: &Table, wanted: impl Fn(&Command) -> bool) {
     let mut found = Vec::new();
     for command in table.commands() {
-        let all = std::iter::once(*command).chain(command.subcommands);
+        let all = std::iter::once(&**command).chain(command.subcommands);
         found.extend(
             all.filter(|command| wanted(command))
                 .map(|command| command.name),

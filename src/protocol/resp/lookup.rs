@@ -6,6 +6,7 @@
 //! names, hence cannot make the search long. This module must not know what a row says beyond its
 //! name.
 
+use super::CommandRef;
 use super::command::Command;
 
 /// The commands of a server, to be found by name in any case.
@@ -14,13 +15,13 @@ pub struct Table {
     /// A power of two of places, more than half of them empty, so that every search ends.
     slots: Box<[Option<Slot>]>,
     /// In the order in which `COMMAND` lists them.
-    commands: Vec<&'static Command>,
+    commands: Vec<CommandRef>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     digest: Digest,
-    command: &'static Command,
+    command: CommandRef,
 }
 
 impl Table {
@@ -33,41 +34,59 @@ impl Table {
             commands: Vec::with_capacity(count),
         };
         for command in families.iter().copied().flatten() {
-            let digest = Digest::of(command.name.as_bytes());
-            let place = table.place(command.name.as_bytes(), digest);
-            if table.slots[place].is_none() {
-                table.slots[place] = Some(Slot { digest, command });
-                table.commands.push(command);
-            }
+            table.insert(CommandRef::BuiltIn(command));
         }
         table
     }
 
+    /// Adds a command; false when there is one of this name already. O(1), amortised.
+    pub fn insert(&mut self, command: CommandRef) -> bool {
+        if 2 * (self.commands.len() + 1) > self.slots.len() {
+            self.slots = vec![None; 2 * self.slots.len()].into();
+            for command in std::mem::take(&mut self.commands) {
+                self.insert(command);
+            }
+        }
+        let name = command.name.as_bytes();
+        let digest = Digest::of(name);
+        let place = self.place(name, digest);
+        if self.slots[place].is_some() {
+            return false;
+        }
+        self.commands.push(command.clone());
+        self.slots[place] = Some(Slot { digest, command });
+        true
+    }
+
     /// The command called `name`, in any case; O(1), no allocation.
     #[inline]
-    pub fn find(&self, name: &[u8]) -> Option<&'static Command> {
-        self.slots[self.place(name, Digest::of(name))].map(|slot| slot.command)
+    pub fn find(&self, name: &[u8]) -> Option<CommandRef> {
+        let slot = self.slots[self.place(name, Digest::of(name))].as_ref();
+        slot.map(|slot| slot.command.clone())
     }
 
     /// The command or subcommand with the full name `name`, such as `client|setname`.
-    pub fn find_full(&self, name: &[u8]) -> Option<&'static Command> {
+    pub fn find_full(&self, name: &[u8]) -> Option<CommandRef> {
         match name.iter().position(|byte| *byte == b'|') {
             None => self.find(name),
-            Some(bar) => find_subcommand(self.find(&name[..bar])?, &name[bar + 1..]),
+            Some(bar) => find_subcommand(&*self.find(&name[..bar])?, &name[bar + 1..])
+                .map(CommandRef::BuiltIn),
         }
     }
 
     /// The command a request names with its first argument or, of a container, its first two.
-    pub fn find_request(&self, request: &[&[u8]]) -> Option<&'static Command> {
+    pub fn find_request(&self, request: &[&[u8]]) -> Option<CommandRef> {
         let command = self.find(request.first()?)?;
         match request.get(1) {
-            Some(name) if !command.subcommands.is_empty() => find_subcommand(command, name),
+            Some(name) if !command.subcommands.is_empty() => {
+                find_subcommand(&command, name).map(CommandRef::BuiltIn)
+            }
             _ => Some(command),
         }
     }
 
     /// All commands, without subcommands.
-    pub fn commands(&self) -> &[&'static Command] {
+    pub fn commands(&self) -> &[CommandRef] {
         &self.commands
     }
 
@@ -76,7 +95,7 @@ impl Table {
     fn place(&self, name: &[u8], digest: Digest) -> usize {
         let mask = self.slots.len() - 1;
         let mut place = digest.hash() & mask;
-        while let Some(slot) = self.slots[place & mask] {
+        while let Some(slot) = &self.slots[place] {
             if slot.digest == digest && (digest.is_exact() || slot.is_called(name)) {
                 break;
             }
@@ -252,7 +271,7 @@ mod tests {
     fn the_hash_spreads_the_names() {
         let table = Table::new(FAMILIES);
         let mask = table.slots.len() - 1;
-        let far = |command: &&&Command| {
+        let far = |command: &&CommandRef| {
             let name = command.name.as_bytes();
             let digest = Digest::of(name);
             (table.place(name, digest).wrapping_sub(digest.hash()) & mask) > 1

@@ -28,6 +28,7 @@ mod generic;
 mod geo;
 mod hash;
 mod hyperloglog;
+pub(crate) mod in_process;
 mod json;
 mod keys;
 mod list;
@@ -35,6 +36,7 @@ mod lookup;
 mod parse;
 mod prefetch;
 mod pubsub;
+mod registered;
 mod reply;
 mod scan;
 mod server;
@@ -47,12 +49,17 @@ mod string;
 mod table;
 mod timeseries;
 mod transactions;
+mod value;
+
+pub(crate) use in_process::InProcess;
 
 pub use args::{Args, KeptRequest};
 pub use error::CommandError;
 pub use lookup::Table;
+pub use registered::{CommandCx, CommandRef, CommandSpec, RegisterError, Registered};
 pub use reply::Reply;
 pub use table::FAMILIES;
+pub use value::{ErrorReply, Items, ReplyBuffer, ReplyRef, RespValue};
 
 use command::Command;
 use parse::{ParseLimits, Parsed, Parser, ProtocolError, Span, split_inline};
@@ -127,7 +134,7 @@ struct Request {
     first_span: usize,
     /// How much of the input is done with after it.
     consumed: usize,
-    command: Option<&'static Command>,
+    command: Option<CommandRef>,
     /// Its keys: from this known one to the next request's.
     first_key: usize,
 }
@@ -168,9 +175,11 @@ impl Resp {
         let high_water = cx.hub.limits.high_water_bytes();
         let count = batch.requests.len();
         for index in 0..count {
+            let request = &mut batch.requests[index];
+            let (command, consumed) = (request.command.take(), request.consumed);
             let request = &batch.requests[index];
             let args = batch.args(index, input);
-            if cx.is_held_up(request.command) {
+            if cx.is_held_up(command.as_ref()) {
                 let before = index
                     .checked_sub(1)
                     .map_or(0, |last| batch.requests[last].consumed);
@@ -182,7 +191,7 @@ impl Resp {
             let next_key = batch.requests.get(index + 1).map(|next| next.first_key);
             let keys_end = next_key.unwrap_or(cx.hub.known_keys.len());
             cx.hub.known_keys.turn_to(request.first_key..keys_end);
-            dispatch(request.command, args, cx);
+            dispatch(command, args, cx);
             let stop = cx.client.closing
                 || cx.client.doomed
                 || cx.client.is_blocked()
@@ -190,7 +199,7 @@ impl Resp {
             if stop && index + 1 < count {
                 // The rest will be parsed again, if at all.
                 self.parser = Parser::default();
-                return Step::Done(request.consumed);
+                return Step::Done(consumed);
             }
         }
         match invalid {
@@ -302,7 +311,7 @@ impl Batch {
         let known = &mut cx.hub.known_keys;
         for index in 0..self.requests.len() {
             self.requests[index].first_key = known.len();
-            if let Some(command) = self.requests[index].command {
+            if let Some(command) = self.requests[index].command.as_deref() {
                 known.add(command, self.args(index, input), cx.client.db, cx.keyspace);
             }
         }
@@ -314,11 +323,11 @@ impl Batch {
 
 /// Runs one request, or queues it, and lets follow what follows. Whatever is wrong with it is answered.
 #[inline]
-fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
+fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
     if cx.client.special || !cx.hub.monitors.is_empty() {
         special::dispatch(command, args, cx);
     } else {
-        match resolve(command, args) {
+        match resolve(command.as_ref(), args) {
             Ok(command) => run(command, args, cx),
             Err(error) => reject(command, args, &error, cx),
         }
@@ -328,18 +337,16 @@ fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) 
 
 /// The command or subcommand that a request names, if it has the right number of arguments for it.
 #[inline]
-fn resolve(
-    command: Option<&'static Command>,
-    args: Args<'_>,
-) -> Result<&'static Command, CommandError> {
-    let Some(mut command) = command else {
+fn resolve(command: Option<&CommandRef>, args: Args<'_>) -> Result<CommandRef, CommandError> {
+    let Some(mut command) = command.cloned() else {
         return Err(unknown_command(args));
     };
     if !command.subcommands.is_empty()
         && let Some(name) = args.get(1)
     {
-        command = lookup::find_subcommand(command, name)
-            .ok_or_else(|| unknown_subcommand(command, name))?;
+        command = lookup::find_subcommand(&command, name)
+            .map(CommandRef::BuiltIn)
+            .ok_or_else(|| unknown_subcommand(&command, name))?;
     }
     if command.accepts(args.len()) {
         Ok(command)
@@ -350,41 +357,41 @@ fn resolve(
 
 /// Counts and answers a request that is not run.
 #[cold]
-fn reject(
-    command: Option<&'static Command>,
-    args: Args<'_>,
-    error: &CommandError,
-    cx: &mut Cx<'_>,
-) {
+fn reject(command: Option<CommandRef>, args: Args<'_>, error: &CommandError, cx: &mut Cx<'_>) {
+    let command = command.as_deref();
     let named = command.and_then(|command| match args.get(1) {
         Some(name) if !command.subcommands.is_empty() => lookup::find_subcommand(command, name),
         _ => Some(command),
     });
     if let Some(named) = named {
-        cx.hub.command_stats.count_rejected(named);
+        let number = cx.hub.command_stats.number(named);
+        cx.hub.command_stats.count_rejected(number);
     }
     transactions::refuse(command, error, cx);
 }
 
 /// Runs a command whose number of arguments is right.
 #[inline]
-pub(crate) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
+pub(crate) fn run(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
+    let number = cx.hub.command_stats.number(&command);
     run_again(command, args, cx);
     // Afterwards: INFO does not count itself, and CONFIG RESETSTAT does.
-    cx.hub.command_stats.count(command);
+    cx.hub.command_stats.count(number);
 }
 
 /// As [`run`], for a call that has waited and been counted.
 #[inline]
-pub(crate) fn run_again(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
+pub(crate) fn run_again(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
+    let handler = command.handler;
+    let number = cx.hub.command_stats.number(&command);
+    let timed = diagnostics::start(&command, cx).map(|started_us| (started_us, command.clone()));
     cx.client.last_command = Some(command);
-    let started_us = diagnostics::start(command, cx);
-    if let Err(error) = (command.handler)(cx, args) {
-        cx.hub.command_stats.count_failed(command);
+    if let Err(error) = handler(cx, args) {
+        cx.hub.command_stats.count_failed(number);
         cx.refuse(&error);
     }
-    if let Some(started_us) = started_us {
-        diagnostics::finish(command, args, started_us, cx);
+    if let Some((started_us, command)) = timed {
+        diagnostics::finish(&command, args, started_us, cx);
     }
 }
 
@@ -398,7 +405,7 @@ fn flag_pauses(command: &Command, writes_only: bool, client: &crate::client::Cli
             transaction
                 .queued
                 .iter()
-                .any(|request| may_write(request.command))
+                .any(|request| may_write(&request.command))
         })
     });
     !writes_only || may_write(command) || command.name == "exec" && in_transaction

@@ -4,13 +4,13 @@
 
 use super::command::{Command, access, flag};
 use super::keys::keys_of;
-use super::{Args, CommandError, KeptRequest, reject, resolve};
+use super::{Args, CommandError, CommandRef, KeptRequest, reject, resolve};
 use crate::buffer::Output;
 use crate::client::{Peer, Replies};
 use crate::protocol::Cx;
 
 /// Runs or queues a request, as the client's state and the command ask for.
-pub(super) fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
+pub(super) fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
     match cx
         .client
         .extras()
@@ -29,14 +29,7 @@ pub(super) fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &m
             answer(command, args, &mut aside);
             let extras = cx.client.extras_mut();
             match (muted, extras.replies) {
-                (_, Replies::On) => {
-                    while !out.is_empty() {
-                        let next = out.next();
-                        let count = next.len();
-                        cx.out.tail().extend_from_slice(next);
-                        out.advance(count);
-                    }
-                }
+                (_, Replies::On) => out.move_to(cx.out.tail()),
                 (Replies::SkipNext, Replies::SkipNext) => {
                     extras.replies = Replies::On;
                     cx.client.settle();
@@ -47,17 +40,18 @@ pub(super) fn dispatch(command: Option<&'static Command>, args: Args<'_>, cx: &m
     }
 }
 
-fn answer(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
-    let resolved =
-        resolve(command, args).and_then(|command| check_subscribed(command, cx).map(|()| command));
+fn answer(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
+    let resolved = resolve(command.as_ref(), args)
+        .and_then(|command| check_subscribed(&command, cx).map(|()| command));
     match resolved {
         Err(error) => reject(command, args, &error, cx),
-        Ok(command) if is_queued(command, cx) => {
+        Ok(command) if is_queued(&command, cx) => {
             if command.has(flag::NO_MULTI) {
                 if let Some(transaction) = &mut cx.client.extras_mut().transaction {
                     transaction.broken = true;
                 }
-                cx.hub.command_stats.count_rejected(command);
+                let number = cx.hub.command_stats.number(&command);
+                cx.hub.command_stats.count_rejected(number);
                 return cx.refuse(&CommandError::text(
                     "ERR Command not allowed inside a transaction",
                 ));
@@ -74,16 +68,16 @@ fn answer(command: Option<&'static Command>, args: Args<'_>, cx: &mut Cx<'_>) {
 }
 
 /// Runs a command, shows it to monitors, and remembers what it read if the client wants to hear of changes.
-pub(super) fn run(command: &'static Command, args: Args<'_>, cx: &mut Cx<'_>) {
+pub(super) fn run(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
     cx.keyspace.reads_count_as_use =
         command.name == "touch" || cx.client.extras().is_none_or(|extras| !extras.no_touch);
-    super::run(command, args, cx);
+    super::run(command.clone(), args, cx);
     cx.keyspace.reads_count_as_use = true;
     // Afterwards, as Redis does: a monitor that resets itself is told of it no more.
     if !cx.hub.monitors.is_empty() && !command.has(flag::SKIP_MONITOR | flag::ADMIN) {
         show_to_monitors(args, cx);
     }
-    remember_reads(command, args, cx);
+    remember_reads(&command, args, cx);
 }
 
 fn is_queued(command: &Command, cx: &Cx<'_>) -> bool {

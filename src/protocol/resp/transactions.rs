@@ -39,7 +39,7 @@ pub fn exec(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.client.extras_mut().in_exec = true;
     cx.reply().array(transaction.queued.len());
     for request in &transaction.queued {
-        special::run(request.command, request.args(), cx);
+        special::run(request.command.clone(), request.args(), cx);
     }
     cx.client.extras_mut().in_exec = false;
     cx.client.settle();
