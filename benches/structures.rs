@@ -22,7 +22,10 @@ const SIZES: [u64; 5] = [10, 1_000, 100_000, 1_000_000, 10_000_000];
 const OPERATIONS: u64 = 200_000;
 const ROUNDS: usize = 5;
 
+/// Gets a random number each time.
 type Operation = Box<dyn FnMut(u64)>;
+/// Fills a structure with so many elements, and gives what is measured.
+type Prepare = fn(u64) -> Operation;
 
 fn main() {
     let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
@@ -30,7 +33,7 @@ fn main() {
         Ok(text) => text.parse().expect("PENTAD_STRUCTURES_MAX is a number"),
         Err(_) => 1_000_000,
     };
-    let structures: [(&str, fn(u64) -> Operation); 6] = [
+    let structures: [(&str, Prepare); 6] = [
         ("sorted set insert", sorted_set_insert),
         ("sorted set rank", sorted_set_rank),
         ("list ends", list_ends),
