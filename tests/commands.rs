@@ -22,9 +22,11 @@ fn readme_shows_the_commands() {
         let readme = format!("{before}{BEGIN}{written}{END}{after}");
         std::fs::write(&path, readme).expect("README.md");
     } else {
-        assert_eq!(
-            shown, written,
-            "PENTAD_BLESS=1 cargo test --test commands brings README.md up to date"
+        let mut lines = written.lines().zip(shown.lines());
+        let other = lines.find(|(written, shown)| written != shown);
+        assert!(
+            shown == written,
+            "PENTAD_BLESS=1 cargo test --test commands brings README.md up to date; the first line that is not: {other:?}"
         );
     }
 }
