@@ -261,12 +261,12 @@ mod tests {
         let pid = listener_of_tcp(address).expect("found");
         assert_eq!(pid, std::process::id());
         let before = process_cpu_s(pid).expect("cpu");
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(50) {
-            std::hint::spin_loop();
+        // On a busy machine a thread that spins need not get the processor soon.
+        let (start, mut used) = (Instant::now(), 0.0);
+        while used < 0.02 && start.elapsed() < Duration::from_secs(20) {
+            used = process_cpu_s(pid).expect("cpu") - before;
         }
-        let used = process_cpu_s(pid).expect("cpu") - before;
-        assert!((0.01..5.0).contains(&used), "{used}");
+        assert!((0.02..5.0).contains(&used), "{used}");
     }
 
     #[test]

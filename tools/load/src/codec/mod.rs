@@ -6,6 +6,8 @@ mod lab;
 mod metrics;
 mod resp;
 mod speicher;
+#[cfg(test)]
+mod transcripts;
 
 use crate::target::Protocol;
 

@@ -6,6 +6,8 @@ use super::{Bad, Found, REPLY_LEN_MAX, Reply};
 /// The walk through an aggregate that is not complete yet.
 #[derive(Debug, Default)]
 pub struct RespReader {
+    /// Bytes of pushes passed over, before the reply that is being read.
+    passed: usize,
     at: usize,
     left: u64,
 }
@@ -17,9 +19,8 @@ impl RespReader {
         if input.starts_with(b"+OK\r\n") {
             return Ok(Some((5, Reply::Ok)));
         }
-        let mut skipped = 0;
         loop {
-            let rest = &input[skipped..];
+            let rest = &input[self.passed..];
             let Some(&kind) = rest.first() else {
                 return Ok(None);
             };
@@ -37,7 +38,7 @@ impl RespReader {
                 b'*' | b'~' | b'%' | b'|' | b'>' => match self.walk(rest)? {
                     None => return Ok(None),
                     Some(used) if kind == b'>' => {
-                        skipped += used;
+                        self.passed += used;
                         continue;
                     }
                     Some(used) if rest.starts_with(b"*-1\r") => (used, Reply::Missing),
@@ -48,7 +49,7 @@ impl RespReader {
                     Some((used, text)) => (used, scalar(kind, text)?),
                 },
             };
-            return Ok(Some((skipped + used, reply)));
+            return Ok(Some((std::mem::take(&mut self.passed) + used, reply)));
         }
     }
 
@@ -200,6 +201,15 @@ mod tests {
         assert!(replies[0].starts_with("Other"));
         assert_eq!(replies[1], "Int(7)");
         assert!(replies[2].starts_with("Other"));
+    }
+
+    /// Found by the daemon's transcripts: the cursor of the second push was taken for one of the first.
+    #[test]
+    fn several_pushes_survive_every_split() {
+        let bytes = b">2\r\n+invalidate\r\n:1\r\n>3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nm\r\n*2\r\n:1\r\n:2\r\n:7\r\n";
+        let replies = split_everywhere(Resp, bytes, 0);
+        assert_eq!(replies.len(), 2);
+        assert_eq!(replies[1], "Int(7)");
     }
 
     #[test]
