@@ -83,6 +83,25 @@ fn a_stall_counts_for_every_request_that_was_due_during_it() {
     panic!("p99 is {p99_least} ms at best");
 }
 
+/// The same in a run of a minute: 20 of 12,000 requests are due during the stall, which is too few for the 99th
+/// percentile and enough for the 99.9th: the slowest 0.1 % are 12, so it is 100 - 12 * 5 = 40 ms.
+#[test]
+#[ignore = "takes a minute"]
+fn a_stall_in_a_minute_shows_at_three_nines_and_not_at_two() {
+    let server = Fake::start("resp", Trouble::Stall(400, Duration::from_millis(100)));
+    let url = server.url("resp");
+    let args = [
+        "--target", &url, "-r", "200", "-t", "60s", "-c", "1", "-p", "1", "--ratio", "1:0", "-k",
+        "100",
+    ];
+    let (_, report, table) = report("stall-minute", &args);
+    let figure =
+        |name: &str| report["total"]["latency"][name].as_u64().expect("figure") as f64 / 1000.0;
+    assert!(figure("p99_us") < 20.0, "{table}");
+    assert!((34.0..60.0).contains(&figure("p99_9_us")), "{table}");
+    assert!((95.0..150.0).contains(&figure("max_us")), "{table}");
+}
+
 #[test]
 fn every_protocol_runs_clean_and_is_checked() {
     for (scheme, extra) in [
