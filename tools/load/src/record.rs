@@ -254,6 +254,48 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_takes_no_more_memory_than_a_second() {
+        let slots = |t: &Tally| {
+            let own = |h: &Histogram<u64>| h.distinct_values();
+            let ops = t
+                .ops
+                .iter()
+                .map(|op| own(&op.latency) + op.service.as_ref().map_or(0, own));
+            ops.sum::<usize>() + own(&t.lateness)
+        };
+        let (mut second, mut total) = (Tally::new(&[true, false]), Tally::new(&[true, false]));
+        let mut timeline = Timeline::default();
+        let (before, rows) = (slots(&total), timeline.rows.capacity());
+        let mut us = 1u64;
+        for at in 0..3600 {
+            for _ in 0..50 {
+                // All magnitudes, up to beyond the longest.
+                us = us.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(at);
+                let value = us >> (us >> 58);
+                second.ops[0].latency.saturating_record(value);
+                second.ops[1].latency.saturating_record(value);
+                second.lateness.saturating_record(value);
+            }
+            total.add(&second);
+            second.clear();
+            timeline.push(Row {
+                start_s: at as f64,
+                period_s: 1.0,
+                requests: 50,
+                failed: 0,
+                p50_us: 1,
+                p99_us: 1,
+                max_us: 1,
+            });
+        }
+        assert_eq!(total.ops[0].latency.len(), 50 * 3600);
+        assert_eq!((slots(&total), slots(&second)), (before, before));
+        assert_eq!(timeline.rows.capacity(), rows);
+        // Four histograms of 8 bytes a slot.
+        assert!(before * 8 < 1 << 20, "{before}");
+    }
+
+    #[test]
     fn a_timeline_of_days_stays_bounded_and_loses_no_request() {
         let mut line = Timeline::default();
         for second in 0..100_000u64 {

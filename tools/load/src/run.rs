@@ -546,12 +546,23 @@ fn report(
         report.server = ServerReport {
             version: servers[i].version.clone(),
             pid: servers[i].pid,
-            cpu_us_per_request: outcome.server_cpu_s[i]
-                .map(|cpu| cpu * 1e6 / report.total.requests as f64)
-                .filter(|us| us.is_finite()),
+            // Put in below, when all that a process has answered is known.
+            cpu_us_per_request: None,
             cpu_source: outcome.server_cpu_s[i].map(|_| servers[i].cpu_source().to_string()),
         };
         loads.push(report);
+    }
+    for i in 0..loads.len() {
+        // Two loads may have one process for a target, whose CPU time is then for the requests of both.
+        let same =
+            |j: &usize| *j == i || (servers[i].pid.is_some() && servers[*j].pid == servers[i].pid);
+        let requests: u64 = (0..loads.len())
+            .filter(same)
+            .map(|j| loads[j].total.requests)
+            .sum();
+        loads[i].server.cpu_us_per_request = outcome.server_cpu_s[i]
+            .map(|cpu| cpu * 1e6 / requests as f64)
+            .filter(|us| us.is_finite());
     }
     let busiest_thread = outcome
         .summaries
