@@ -54,6 +54,7 @@ mod subscription;
 pub mod testing;
 mod timer;
 pub mod tracking;
+pub mod varint;
 mod watch;
 
 pub use builder::{BuildError, Builder};

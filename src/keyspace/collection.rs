@@ -146,7 +146,8 @@ impl Keyspace {
         let found = self.type_at(at);
         let clock = self.access_clock();
         self.table.touch(at, clock);
-        match self.table.value_mut(at).and_then(T::of_mut) {
+        self.before_change(at);
+        match self.table.boxed_mut(at).and_then(T::of_mut) {
             Some(value) => Ok(Open {
                 value,
                 settings: &self.settings,

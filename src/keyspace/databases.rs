@@ -118,6 +118,15 @@ impl Databases {
         true
     }
 
+    /// Which database each space is, if it is one.
+    pub fn all_spaces(&self) -> Vec<Option<Db>> {
+        let mut databases = vec![None; 256];
+        for (db, space) in self.spaces.iter().enumerate() {
+            databases[usize::from(*space)] = Some(db as Db);
+        }
+        databases
+    }
+
     /// Whether the space belongs to no database any more.
     pub fn is_retired(&self, space: u8) -> bool {
         self.retired.contains(&space)

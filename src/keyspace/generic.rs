@@ -234,6 +234,7 @@ impl Keyspace {
 
     /// FLUSHDB: constant time; the memory comes back over the next turns.
     pub fn flush(&mut self, db: Db) {
+        self.snapshot_end();
         let others = self.table.len() - self.databases.counts(db).keys;
         if others == 0 {
             self.discard_table();
@@ -254,6 +255,7 @@ impl Keyspace {
 
     /// FLUSHALL: constant time, as [`Keyspace::flush`].
     pub fn flush_all(&mut self) {
+        self.snapshot_end();
         self.discard_table();
         self.changes.push(Change {
             db: 0,

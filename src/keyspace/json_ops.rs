@@ -345,7 +345,7 @@ impl Keyspace {
             let place = found.and_then(|at| {
                 let clock = self.access_clock();
                 self.table.touch(at, clock);
-                self.table.value_mut(at)
+                self.value_mut_at(at)
             });
             match place {
                 Some(Value::Json(old)) => **old = json,

@@ -12,11 +12,13 @@
 //! | `generic.rs` | operations on keys of any type |
 //! | `databases.rs` | numbered databases within the one table |
 //! | `maintenance.rs` | work that is done a little every turn: active expiry, freeing |
+//! | `snapshot.rs`, `image.rs` | a picture of everything, taken a little every turn |
 
 mod bitmap_ops;
 pub mod bits;
 mod collection;
 pub mod collections;
+mod copy;
 mod databases;
 mod errors;
 mod generic;
@@ -25,6 +27,7 @@ mod geo_ops;
 mod hash_ops;
 pub mod hyperloglog;
 mod hyperloglog_ops;
+pub mod image;
 mod json_ops;
 mod list_ops;
 mod maintenance;
@@ -49,6 +52,7 @@ mod value;
 pub use bitmap_ops::FieldStep;
 pub use collection::{Collection, Open};
 pub use collections::{Entry, Hash, KeyedState, List, Set, Settings, ZSet};
+pub use copy::Snapshot;
 pub use databases::Counts;
 pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};
 pub use geo_ops::Found;
@@ -61,7 +65,7 @@ pub use restore_ops::{BusyKey, Content, RestoreOptions, Saved};
 pub use rng::Rng;
 pub use series_ops::{SeriesError, SeriesOptions};
 pub use set_ops::SetOp;
-pub use snapshot::Snapshot;
+pub use snapshot::SnapshotProgress;
 pub use stream::Stream;
 pub use stream_ops::{StreamAdd, StreamError, StreamRead, StreamRequest};
 pub use string::{Condition, Expiry, IncrError, SetOptions, SetOutcome, Str, StringError, View};
@@ -129,8 +133,11 @@ pub struct Keyspace {
     databases: Databases,
     series: SeriesIndex,
     garbage: Garbage,
+    snapshot: snapshot::Snapshot,
     rng: Rng,
     now_ms: i64,
+    /// The same, but it goes on while [`Keyspace::suspend_expiry`] is in force.
+    clock_ms: i64,
     seed: Seed,
     stats: KeyspaceStats,
     /// Cleared while a client reads that asked not to disturb the order of eviction (CLIENT NO-TOUCH).
@@ -149,8 +156,10 @@ impl Keyspace {
             databases: Databases::new(databases),
             series: SeriesIndex::default(),
             garbage: Garbage::default(),
+            snapshot: snapshot::Snapshot::default(),
             rng: Rng::seeded(seed.random),
             now_ms: 0,
+            clock_ms: 0,
             seed,
             stats: KeyspaceStats::default(),
             reads_count_as_use: true,
@@ -165,6 +174,14 @@ impl Keyspace {
     /// Says what time it is: Unix time in ms. Everything that expires does so by this clock.
     pub fn set_now(&mut self, unix_ms: i64) {
         self.now_ms = unix_ms;
+        self.clock_ms = unix_ms;
+    }
+
+    /// Lets nothing expire until the time is told again: changes of the past are repeated, and what expired then is among
+    /// them.
+    pub fn suspend_expiry(&mut self, unix_ms: i64) {
+        self.now_ms = 0;
+        self.clock_ms = unix_ms;
     }
 
     /// The time it was told last, Unix time in ms.
@@ -256,7 +273,7 @@ impl Keyspace {
     /// Seconds, in 24 bits, as Redis keeps it for OBJECT IDLETIME.
     #[inline]
     fn access_clock(&self) -> u32 {
-        (self.now_ms / 1000) as u32 & 0xff_ffff
+        (self.clock_ms / 1000) as u32 & 0xff_ffff
     }
 
     #[cold]
@@ -285,6 +302,7 @@ impl Keyspace {
 
     /// Removes a record and returns its value, if it was one behind a pointer.
     fn take_at(&mut self, key: &Key<'_>, at: Position) -> Option<Value> {
+        self.before_change(at);
         self.databases
             .removed(key.space, self.table.expires_ms(at).is_some());
         let value = self.table.remove(at);
@@ -296,6 +314,7 @@ impl Keyspace {
 
     /// Puts other data in a record's place; the old value is freed at leisure.
     fn replace_at(&mut self, key: &Key<'_>, at: Position, data: NewData<'_>) {
+        self.before_change(at);
         let is_series = matches!(data, NewData::Value(Value::Series(_)));
         if let Some(old) = self.table.replace(at, data) {
             if let Value::Series(_) = old {
@@ -309,6 +328,7 @@ impl Keyspace {
     }
 
     fn set_expires_at(&mut self, key: &Key<'_>, at: Position, expires_ms: Option<i64>) {
+        self.before_change(at);
         let had = self.table.expires_ms(at).is_some();
         self.databases
             .expiry_changed(key.space, had, expires_ms.is_some());
@@ -341,6 +361,13 @@ impl Keyspace {
             event,
             command,
         });
+    }
+
+    /// The value at `at`, to be changed in place; `None` when it is a short string or an integer.
+    #[inline]
+    fn value_mut_at(&mut self, at: Position) -> Option<&mut Value> {
+        self.before_change(at);
+        self.table.boxed_mut(at)
     }
 
     fn type_at(&self, at: Position) -> Type {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::series::{AddError, AddOutcome, DuplicatePolicy, LabelPair, Series};
 use super::table::NewData;
-use super::{Data, Db, Key, Keyspace, Value, WrongType};
+use super::{Data, Db, Key, Keyspace, Record, Value, WrongType};
 use crate::change::Class;
 use crate::number::{format_i64, push_f64};
 
@@ -88,17 +88,38 @@ impl SeriesOptions {
 #[derive(Clone, Debug, Default)]
 pub struct SeriesIndex {
     created: u64,
+    /// The place of the next one; 0: behind all others.
+    next: u64,
     by_order: BTreeMap<(u8, u64), Box<[u8]>>,
     by_key: HashMap<(u8, Box<[u8]>), u64>,
 }
 
 impl SeriesIndex {
     pub fn add(&mut self, key: &Key<'_>) {
-        self.created += 1;
-        self.by_order
-            .insert((key.space, self.created), key.bytes.into());
-        self.by_key
-            .insert((key.space, key.bytes.into()), self.created);
+        let order = match std::mem::take(&mut self.next) {
+            0 => self.created + 1,
+            order => order,
+        };
+        self.created = self.created.max(order);
+        self.by_order.insert((key.space, order), key.bytes.into());
+        self.by_key.insert((key.space, key.bytes.into()), order);
+    }
+
+    /// The next one that is added has this place in the order, as it had before.
+    pub fn come_to(&mut self, order: u64) {
+        self.next = order;
+    }
+
+    /// The place in the order of a series' record; of any other, nothing that matters.
+    pub fn order_of(&self, record: &Record<'_>) -> u64 {
+        match record.data {
+            Data::Value(Value::Series(_)) => self
+                .by_key
+                .get(&(record.space, Box::from(record.key)))
+                .copied()
+                .unwrap_or(0),
+            _ => 0,
+        }
     }
 
     pub fn remove(&mut self, key: &Key<'_>) {
@@ -175,7 +196,7 @@ impl Keyspace {
         let Some(at) = self.find(key) else {
             return Ok(false);
         };
-        let Some(Value::Series(series)) = self.table.value_mut(at) else {
+        let Some(Value::Series(series)) = self.value_mut_at(at) else {
             return Err(WrongType {
                 found: self.type_at(at),
             });
@@ -202,7 +223,7 @@ impl Keyspace {
             Some(at) => at,
             None => self.insert(key, NewData::Value(Value::Series(Box::default())), None),
         };
-        let series = match self.table.value_mut(at) {
+        let series = match self.value_mut_at(at) {
             Some(Value::Series(series)) => series,
             _ => {
                 return Err(WrongType {
@@ -251,7 +272,7 @@ impl Keyspace {
         let Some(at) = self.find(key) else {
             return Ok(None);
         };
-        let Some(Value::Series(series)) = self.table.value_mut(at) else {
+        let Some(Value::Series(series)) = self.value_mut_at(at) else {
             return Err(WrongType {
                 found: self.type_at(at),
             });

@@ -1,45 +1,324 @@
-//! Copies of a whole keyspace, to go back to: between the cases of a test.
+//! A point-in-time picture of all databases, taken a little every turn, without a copy of anything.
 //!
-//! A copy is made segment by segment, without looking at what lies in one: O(bytes of data), and a few microseconds for
-//! a small keyspace.
+//! From [`Keyspace::snapshot_begin`] on, each record is *untaken* until its image has been written: by a step of the walk,
+//! or, if that comes first, just before it is changed. New records are none of it. So the images are those of the moment
+//! of the beginning, each once, whatever happens meanwhile, and the memory it takes is that of the images that nobody
+//! has fetched yet.
+//!
+//! This module must not know where the images go.
 
-use super::databases::Databases;
-use super::series_ops::SeriesIndex;
-use super::table::Table;
-use super::{Keyspace, Rng};
+use super::image::{Image, ImageValue, push_image, read_image};
+use super::table::NewData;
+use super::{Db, Key, Keyspace, Position, Record, Value};
+use crate::varint::{Malformed, Reader};
 
-/// All that a keyspace held at some moment.
-#[derive(Clone, Debug)]
+/// The state of the picture that is being taken.
+#[derive(Debug, Default)]
 pub struct Snapshot {
-    table: Table,
-    databases: Databases,
-    series: SeriesIndex,
-    rng: Rng,
+    phase: Phase,
+    /// The segment that the walk comes to next.
+    at: usize,
+    /// Which database each space was when it began; `None`: it had been flushed before.
+    databases: Vec<Option<Db>>,
+    /// Images that have not been fetched.
+    images: Vec<u8>,
+    /// How many have been written.
+    records: u64,
+    /// How many of them because a change came first.
+    records_before_change: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Idle,
+    Taking,
+    /// It was given up; what is left untaken is only marked.
+    Discarding,
+}
+
+/// How far a snapshot has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SnapshotProgress {
+    /// No snapshot is being taken: none was begun, or it was given up.
+    Idle,
+    /// There are records left.
+    Going,
+    /// All records have been taken; the rest of the images is ready to be fetched.
+    Complete,
 }
 
 impl Keyspace {
-    /// A copy of all keys, values and expiries, and of the random generator's state.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            table: self.table.clone(),
-            databases: self.databases.clone(),
-            series: self.series.clone(),
-            rng: self.rng.clone(),
+    /// Begins a snapshot of what is there now. False when the one before, which was given up, is not cleared away yet:
+    /// [`Keyspace::snapshot_step`] does that.
+    pub fn snapshot_begin(&mut self) -> bool {
+        if self.table.untaken() > 0 {
+            return false;
+        }
+        self.table.begin_taking();
+        self.snapshot = Snapshot {
+            phase: Phase::Taking,
+            databases: self.databases.all_spaces(),
+            ..Snapshot::default()
+        };
+        true
+    }
+
+    /// Takes some more records: as many segments as it takes to write about `bytes` of images. A segment is some hundred
+    /// records; a big collection is written in one piece.
+    pub fn snapshot_step(&mut self, bytes: usize) -> SnapshotProgress {
+        const SEGMENTS_MAX: usize = 64;
+        let enough = self.snapshot.images.len() + bytes;
+        for _ in 0..SEGMENTS_MAX {
+            if self.table.untaken() == 0 || self.snapshot.images.len() >= enough {
+                break;
+            }
+            let index = self.snapshot.at % self.table.segments();
+            self.snapshot.at = index + 1;
+            let (snapshot, series) = (&mut self.snapshot, &self.series);
+            self.table
+                .take_segment(index, |record| snapshot.write(&record, series));
+        }
+        let complete = self.table.untaken() == 0;
+        match self.snapshot.phase {
+            Phase::Idle => SnapshotProgress::Idle,
+            Phase::Taking if complete => SnapshotProgress::Complete,
+            Phase::Taking => SnapshotProgress::Going,
+            Phase::Discarding => {
+                if complete {
+                    self.snapshot.phase = Phase::Idle;
+                }
+                SnapshotProgress::Idle
+            }
         }
     }
 
-    /// Goes back to what the snapshot holds; false, and nothing done, when it is of a keyspace with another seed or
-    /// another number of databases. Tells no change: the caller does.
-    pub fn go_back(&mut self, snapshot: &Snapshot) -> bool {
-        let fits = self.table.is_akin(&snapshot.table)
-            && self.databases.count() == snapshot.databases.count();
-        if fits {
-            let old = std::mem::replace(&mut self.table, snapshot.table.clone());
-            self.garbage.throw_table(old);
-            self.databases = snapshot.databases.clone();
-            self.series = snapshot.series.clone();
-            self.rng = snapshot.rng.clone();
+    /// The images written since the last call, in exchange for memory for the next ones; and how many records have been
+    /// written since the beginning.
+    pub fn snapshot_fetch(&mut self, images: &mut Vec<u8>) -> u64 {
+        images.clear();
+        std::mem::swap(images, &mut self.snapshot.images);
+        self.snapshot.records
+    }
+
+    /// Bytes of images that wait to be fetched.
+    pub fn snapshot_waiting_bytes(&self) -> usize {
+        self.snapshot.images.len()
+    }
+
+    /// How many records of the current or last snapshot were written because a change was about to come.
+    pub fn snapshot_records_before_change(&self) -> u64 {
+        self.snapshot.records_before_change
+    }
+
+    /// Ends a snapshot that is complete, or gives it up.
+    pub fn snapshot_end(&mut self) {
+        self.snapshot.images = Vec::new();
+        self.snapshot.phase = if self.table.untaken() > 0 {
+            Phase::Discarding
+        } else {
+            Phase::Idle
+        };
+    }
+
+    /// Whether a snapshot is being taken, or one that was given up cleared away.
+    pub fn snapshot_is_active(&self) -> bool {
+        self.snapshot.phase != Phase::Idle
+    }
+
+    /// Appends the image of what a key of a database holds; false when it is missing. Counts as nothing.
+    /// O(size of the value).
+    pub fn push_image_of(&self, key: &Key<'_>, out: &mut Vec<u8>) -> bool {
+        let Some(at) = self.table.find(key) else {
+            return false;
+        };
+        let record = self.table.record(at);
+        let order = self.series.order_of(&record);
+        push_image(out, self.databases.number(key.space), &record, order);
+        true
+    }
+
+    /// Puts records in as they were, from their images. Their keys must not be there. Nobody is told.
+    pub fn restore_images(&mut self, images: &[u8]) -> Result<u64, Malformed> {
+        let mut reader = Reader::new(images);
+        let mut count = 0;
+        while !reader.is_empty() {
+            let image = read_image(&mut reader, &self.settings)?;
+            self.restore_one(image)?;
+            count += 1;
         }
-        fits
+        Ok(count)
+    }
+
+    fn restore_one(&mut self, image: Image<'_>) -> Result<(), Malformed> {
+        if image.db >= self.databases.count() {
+            return Err(Malformed);
+        }
+        let key = self.key(image.db, image.key);
+        match image.value {
+            ImageValue::Bytes { bytes, raw } => {
+                self.insert(&key, NewData::Bytes { bytes, raw }, image.expires_ms)
+            }
+            ImageValue::Int(int) => self.insert(&key, NewData::Int(int), image.expires_ms),
+            ImageValue::Value(value, order) => {
+                if let Value::Series(_) = value {
+                    self.series.come_to(order);
+                }
+                self.insert(&key, NewData::Value(value), image.expires_ms)
+            }
+        };
+        Ok(())
+    }
+
+    /// To be called before a record is changed or removed.
+    #[inline]
+    pub(super) fn before_change(&mut self, at: Position) {
+        if self.table.is_untaken(at) {
+            self.take_first(at);
+        }
+    }
+
+    #[cold]
+    fn take_first(&mut self, at: Position) {
+        if self.snapshot.phase == Phase::Taking {
+            self.snapshot.write(&self.table.record(at), &self.series);
+            self.snapshot.records_before_change += 1;
+        }
+        self.table.take(at);
+    }
+}
+
+impl Snapshot {
+    fn write(&mut self, record: &Record<'_>, series: &super::SeriesIndex) {
+        if self.phase != Phase::Taking {
+            return;
+        }
+        let db = self
+            .databases
+            .get(usize::from(record.space))
+            .copied()
+            .flatten();
+        if let Some(db) = db {
+            push_image(&mut self.images, db, record, series.order_of(record));
+            self.records += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::collections::list::End;
+    use super::super::{Expiry, List, Rng, Seed, SeriesOptions, SetOptions};
+    use super::*;
+
+    type Contents = BTreeMap<(Db, Vec<u8>), Vec<u8>>;
+
+    fn contents(keyspace: &Keyspace) -> Contents {
+        let mut all = Contents::new();
+        for db in 0..keyspace.databases() {
+            keyspace.for_each_key(db, |key, _| {
+                let mut image = Vec::new();
+                assert!(keyspace.push_image_of(&keyspace.key(db, key), &mut image));
+                all.insert((db, key.to_vec()), image);
+            });
+        }
+        all
+    }
+
+    fn restored(images: &[u8], records: u64) -> Contents {
+        let mut copy = Keyspace::new(Seed::fixed(99), 4);
+        assert_eq!(copy.restore_images(images), Ok(records));
+        contents(&copy)
+    }
+
+    fn change(keyspace: &mut Keyspace, rng: &mut Rng) {
+        let name = format!("key-{}", rng.below(2000));
+        let other = format!("key-{}", rng.below(2000));
+        let db = rng.below(3) as Db;
+        let key = keyspace.key(db, name.as_bytes());
+        let other = keyspace.key(db, other.as_bytes());
+        let long = vec![b'x'; 600 + rng.below(9) as usize];
+        match rng.below(14) {
+            0..=3 => keyspace.put(&key, format!("{}", rng.below(99)).as_bytes()),
+            4 => keyspace.put(&key, &long),
+            5 => drop(keyspace.append(&key, b"more", 1 << 20)),
+            6 => drop(keyspace.delete(&key)),
+            7 => drop(keyspace.expire_at(&key, 1 << 40, Default::default())),
+            8 => drop(keyspace.rename(&key, &other, false)),
+            9 => drop(keyspace.copy(&key, &other, true)),
+            10 => {
+                let options = SetOptions {
+                    expiry: Expiry::At(1 << 41),
+                    ..SetOptions::default()
+                };
+                drop(keyspace.set(&key, b"expires", options));
+            }
+            11 => {
+                if let Ok(open) = keyspace.open_or_create(&key, |_| List::new()) {
+                    open.value.push(End::Back, b"element", open.settings);
+                }
+            }
+            12 => drop(keyspace.series_create(&key, SeriesOptions::default())),
+            _ => drop(keyspace.series_add(&key, rng.below(1000) as i64, 1.5, None)),
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_of_the_moment_of_its_beginning_whatever_changes_meanwhile() {
+        for seed in 0..40 {
+            let mut rng = Rng::seeded(seed);
+            let mut keyspace = Keyspace::new(Seed::fixed(seed), 4);
+            for _ in 0..rng.below(6000) {
+                change(&mut keyspace, &mut rng);
+            }
+            for _ in 0..3 {
+                let before = contents(&keyspace);
+                assert!(keyspace.snapshot_begin());
+                let (mut images, mut part, mut records) = (Vec::new(), Vec::new(), 0);
+                loop {
+                    let progress = keyspace.snapshot_step(rng.below(2000) as usize);
+                    for _ in 0..rng.below(200) {
+                        change(&mut keyspace, &mut rng);
+                    }
+                    if rng.below(20) == 0 {
+                        keyspace.swap_databases(0, 1);
+                    }
+                    records = keyspace.snapshot_fetch(&mut part).max(records);
+                    images.extend_from_slice(&part);
+                    if progress == SnapshotProgress::Complete {
+                        break;
+                    }
+                }
+                keyspace.snapshot_end();
+                assert!(!keyspace.snapshot_is_active());
+                assert_eq!(records, before.len() as u64, "seed {seed}");
+                assert!(restored(&images, records) == before, "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_was_given_up_is_cleared_away_and_a_flush_gives_it_up() {
+        let mut rng = Rng::seeded(1);
+        let mut keyspace = Keyspace::new(Seed::fixed(1), 4);
+        for _ in 0..5000 {
+            change(&mut keyspace, &mut rng);
+        }
+        assert!(keyspace.snapshot_begin());
+        assert_eq!(keyspace.snapshot_step(100), SnapshotProgress::Going);
+        keyspace.flush(1);
+        assert!(!keyspace.snapshot_begin(), "it is not cleared away yet");
+        while keyspace.snapshot_is_active() {
+            assert_eq!(keyspace.snapshot_step(100), SnapshotProgress::Idle);
+        }
+        assert!(keyspace.snapshot_begin());
+        keyspace.flush_all();
+        assert_eq!(keyspace.snapshot_step(100), SnapshotProgress::Idle);
+        assert!(!keyspace.snapshot_is_active());
+        keyspace.put(&keyspace.key(0, b"k"), b"v");
+        assert!(keyspace.snapshot_begin());
+        assert_eq!(keyspace.snapshot_step(100), SnapshotProgress::Complete);
     }
 }

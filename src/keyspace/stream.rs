@@ -212,6 +212,24 @@ impl Stream {
         self.with_group(group, |group, _| group.create_consumer(consumer, now_ms))
     }
 
+    /// Puts a consumer in as it was.
+    pub fn restore_consumer(
+        &mut self,
+        group: &[u8],
+        consumer: &[u8],
+        seen_ms: i64,
+        active_ms: Option<i64>,
+    ) -> Result<(), NoGroup> {
+        self.with_group(group, |group, _| {
+            group.restore_consumer(consumer, seen_ms, active_ms)
+        })
+    }
+
+    /// Puts a pending entry in as it was; its consumer must be there, or nothing is done.
+    pub fn restore_pending(&mut self, group: &[u8], pending: Pending<'_>) -> Result<(), NoGroup> {
+        self.with_group(group, |group, _| group.restore_pending(pending))
+    }
+
     /// Removes a consumer with its pending entries; returns how many those were, or `None` if there is no such
     /// consumer. O(its pending entries).
     pub fn delete_consumer(

@@ -472,7 +472,7 @@ impl Keyspace {
         len: usize,
         edit: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> R {
-        if let Some(Value::String(bytes)) = self.table.value_mut(at) {
+        if let Some(Value::String(bytes)) = self.value_mut_at(at) {
             return edit(Arc::make_mut(bytes));
         }
         let mut bytes = Vec::with_capacity(len);

@@ -48,6 +48,8 @@ const KIND_BYTES: u8 = 1;
 const KIND_INT: u8 = 2;
 const KIND_BOXED: u8 = 3;
 const FLAG_RAW: u8 = 0b0000_1000;
+/// Of all records the same, but while a snapshot is taken: then it tells those that are in it from those that are not.
+const FLAG_EPOCH: u8 = 0b0001_0000;
 const FLAG_LONG_KEY: u8 = 0b0100_0000;
 
 /// A key in a database, with its hash: computed once per request and carried down.
@@ -157,6 +159,10 @@ pub struct Table {
     records: Records,
     boxes: Boxes<Boxed>,
     keys: (u64, u64),
+    /// `FLAG_EPOCH` or nothing: the flag of the records that a snapshot need not take (any more).
+    epoch: u8,
+    /// Records of the other epoch: those that the snapshot still has to take.
+    untaken: usize,
 }
 
 impl Table {
@@ -172,6 +178,8 @@ impl Table {
             records: Records::default(),
             boxes: Boxes::default(),
             keys: seed,
+            epoch: 0,
+            untaken: 0,
         };
         table.push_segment(Segment::default());
         table
@@ -332,8 +340,9 @@ impl Table {
             .expires_ms(address, &self.records.head(address))
     }
 
-    /// The value at `at`, to be changed in place; `None` when it is a short string or an integer.
-    pub fn value_mut(&mut self, at: Position) -> Option<&mut Value> {
+    /// The value at `at`, to be changed in place; `None` when it is a short string or an integer. A snapshot must have
+    /// taken the record before.
+    pub fn boxed_mut(&mut self, at: Position) -> Option<&mut Value> {
         let boxed = self.boxed_value(self.address(at))?;
         match self.boxes.get_mut(boxed) {
             Some(Boxed::Value(value)) => Some(value),
@@ -364,7 +373,7 @@ impl Table {
         let mut number = [0; 8];
         let (kind, value) = self.encode(data, &mut number);
         let address = self.records.insert(NewRecord {
-            flags: kind | long_key,
+            flags: kind | long_key | self.epoch,
             space: key.space,
             access_clock: clock,
             expires_ms,
@@ -465,6 +474,7 @@ impl Table {
 
     /// Removes the record, and returns its value if it was a boxed one. At most one pair of segments is merged.
     pub fn remove(&mut self, at: Position) -> Option<Value> {
+        self.untaken -= usize::from(self.is_untaken(at));
         let value = self.forget(self.address(at));
         self.change_segment(at.segment as usize, |segment| {
             segment.remove(at.slot as usize);
@@ -662,6 +672,7 @@ impl Table {
         while let Some(place) = self.segment(index).slots().get(slot) {
             match place.address() {
                 Some(address) if !keep(self.record_at(address)) => {
+                    self.untaken -= usize::from(self.is_other_epoch(address));
                     if let Some(value) = self.forget(address) {
                         dropped(value);
                     }
@@ -674,6 +685,58 @@ impl Table {
         }
         self.change_segment(index, Segment::shrink_if_sparse);
         self.merge_if_sparse();
+    }
+
+    /// Begins a snapshot: all records that are there now are *untaken*, until they are taken or removed; those that are
+    /// added from now on are not. No record may be untaken when it is called. O(1).
+    pub fn begin_taking(&mut self) {
+        self.epoch ^= FLAG_EPOCH;
+        self.untaken = self.len;
+    }
+
+    /// How many records are untaken.
+    pub fn untaken(&self) -> usize {
+        self.untaken
+    }
+
+    /// Whether the record at `at` is untaken.
+    #[inline]
+    pub fn is_untaken(&self, at: Position) -> bool {
+        self.untaken > 0 && self.is_other_epoch(self.address(at))
+    }
+
+    #[inline]
+    fn is_other_epoch(&self, address: u64) -> bool {
+        self.records.head(address).flags & FLAG_EPOCH != self.epoch
+    }
+
+    /// Takes the record at `at`: it is untaken no more.
+    pub fn take(&mut self, at: Position) {
+        if self.is_untaken(at) {
+            let address = self.address(at);
+            self.records.flip(address, FLAG_EPOCH);
+            self.untaken -= 1;
+        }
+    }
+
+    /// Takes the untaken records of one segment, showing each to `visit`.
+    pub fn take_segment(&mut self, index: usize, mut visit: impl FnMut(Record<'_>)) {
+        let addresses = self.segment(index).slots().iter().copied();
+        let touched = addresses
+            .clone()
+            .filter_map(Slot::address)
+            .fold(0, |sum, address| sum ^ self.records.touch(address));
+        std::hint::black_box(touched);
+        for slot in 0..self.segment(index).slots().len() {
+            let Some(address) = self.segment(index).slots()[slot].address() else {
+                continue;
+            };
+            if self.is_other_epoch(address) {
+                visit(self.record_at(address));
+                self.records.flip(address, FLAG_EPOCH);
+                self.untaken -= 1;
+            }
+        }
     }
 
     /// Frees some memory of a table that is no longer used; its boxed values go to `dropped`. False when nothing is

@@ -350,6 +350,32 @@ impl Group {
         self.entries_read = entries_read;
     }
 
+    /// Puts a consumer in as it was.
+    pub(super) fn restore_consumer(&mut self, name: &[u8], seen_ms: i64, active_ms: Option<i64>) {
+        self.create_consumer(name, seen_ms);
+        if let Some(consumer) = self.consumers.get_mut(name) {
+            consumer.seen_ms = seen_ms;
+            consumer.active_ms = active_ms;
+        }
+    }
+
+    /// Puts a pending entry in as it was; its consumer must be there, or nothing is done.
+    pub(super) fn restore_pending(&mut self, pending: Pending<'_>) {
+        let Some((name, _)) = self.consumers.get_key_value(pending.consumer) else {
+            return;
+        };
+        let name = Arc::clone(name);
+        if let Some(consumer) = self.consumers.get_mut(&name) {
+            consumer.pending.insert(pending.id);
+        }
+        let delivery = Delivery {
+            consumer: name,
+            time_ms: pending.delivery_ms,
+            count: pending.delivery_count,
+        };
+        self.pending.insert(pending.id, delivery);
+    }
+
     /// Makes a consumer; returns whether there was none of this name.
     pub(super) fn create_consumer(&mut self, name: &[u8], now_ms: i64) -> bool {
         let created = !self.consumers.contains_key(name);

@@ -267,6 +267,12 @@ impl Records {
         }
     }
 
+    /// Turns a flag of the record.
+    pub fn flip(&mut self, address: u64, flag: u8) {
+        let (bytes, at) = self.place_mut(address);
+        bytes[at] ^= flag;
+    }
+
     /// Bytes that the record takes.
     pub fn bytes_of(&self, head: &Head) -> usize {
         head.units() * UNIT

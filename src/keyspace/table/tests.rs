@@ -163,7 +163,7 @@ impl Pair {
                 row.clock = self.rng.below(1 << 24) as u32;
                 self.table.touch(at, row.clock);
             }
-            _ => match (self.table.value_mut(at), &mut row.held) {
+            _ => match (self.table.boxed_mut(at), &mut row.held) {
                 (Some(Value::String(bytes)), Held::Boxed(model)) => {
                     std::sync::Arc::make_mut(bytes).push(b'!');
                     model.push(b'!');
