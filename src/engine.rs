@@ -19,8 +19,9 @@ use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
 use crate::config::{Config, Limits, Listen, SchemeName};
 use crate::conn::{Conn, Flow};
-use crate::hub::{ChangeSink, Hub, ListenerInfo, Stats, Usage};
+use crate::hub::{ChangeSink, Gate, Hub, ListenerInfo, Stats, Usage};
 use crate::keyspace::{Keyspace, Rng, Seed};
+use crate::persistence::Persistence;
 use crate::protocol::State;
 use crate::protocol::custom::{Protocol, Protocols};
 use crate::protocol::resp::{
@@ -110,6 +111,9 @@ impl Engine {
                 change_sink: None,
                 in_process: None,
                 protocols: Protocols::default(),
+                persistence: Persistence::new(now),
+                gate: Gate::Open,
+                loaded: (0, 0),
                 stop_requested: false,
             },
             next_client: 1,
@@ -135,7 +139,11 @@ impl Engine {
     /// Says what time it is.
     pub fn set_now(&mut self, now: Now) {
         self.hub.now = now;
-        self.keyspace.set_now(now.unix_ms());
+        if self.is_loading() {
+            self.keyspace.suspend_expiry(now.unix_ms());
+        } else {
+            self.keyspace.set_now(now.unix_ms());
+        }
     }
 
     /// The limits in force.
@@ -242,8 +250,10 @@ impl Engine {
             .is_none_or(|conn| conn.client.doomed || conn.client.closing && conn.out.is_empty())
     }
 
-    /// The connections that have something to be sent, or are finished, since the last call.
+    /// The connections that have something to be sent, or are finished, since the last call. What they changed is
+    /// committed first.
     pub fn take_touched(&mut self, into: &mut Vec<ConnId>) {
+        self.commit();
         for slot in self.hub.touched.drain(..) {
             if let Some(Some(conn)) = self.hub.conns.get_mut(slot as usize) {
                 conn.listed = false;

@@ -11,6 +11,7 @@ use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
 use crate::config::{Limits, Listen};
 use crate::conn::{Conn, Flow};
+use crate::persistence::Persistence;
 use crate::protocol::custom::Protocols;
 use crate::protocol::resp::{Batch, InProcess, KnownKeys, Table};
 use crate::pubsub::PubSub;
@@ -85,6 +86,18 @@ impl std::fmt::Debug for dyn ChangeSink {
     }
 }
 
+/// What the storage lets requests do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Gate {
+    /// Everything.
+    #[default]
+    Open,
+    /// Nothing that has to do with keys: they are still being loaded.
+    Loading,
+    /// Only read: what they would change could not be kept.
+    ReadOnly,
+}
+
 /// CLIENT PAUSE.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pause {
@@ -157,6 +170,12 @@ pub struct Hub {
     pub(crate) in_process: Option<Box<InProcess>>,
     /// The protocols of the host's own.
     pub(crate) protocols: Protocols,
+    /// Where changes are kept.
+    pub persistence: Persistence,
+    /// What it lets requests do.
+    pub gate: Gate,
+    /// Records and groups of changes that have been loaded.
+    pub(crate) loaded: (u64, u64),
     /// A request asked for the server's end (SHUTDOWN).
     pub(crate) stop_requested: bool,
 }
@@ -189,7 +208,7 @@ impl Hub {
 
     /// How much of changes must be kept, now that somebody has begun or ceased to want to know.
     pub(crate) fn wanted_detail(&self) -> Detail {
-        if self.change_sink.is_some() {
+        if self.change_sink.is_some() || self.persistence.listens() {
             return Detail::Commands;
         }
         let idle = self.watchers.is_empty()

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use daemon::{limits, load, logger, settings, signals, usage};
+use daemon::{data, limits, load, logger, settings, signals, usage};
 use log::{info, warn};
 use pentad::{BindError, Server};
 
@@ -22,6 +22,15 @@ fn main() -> ExitCode {
         Ok(settings::Outcome::Shown(text)) => {
             tell(&text);
             return ExitCode::SUCCESS;
+        }
+        Ok(settings::Outcome::Tool(tool)) => {
+            return match data::run(&tool) {
+                Ok(text) => {
+                    tell(&text);
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(1, error),
+            };
         }
         Err(error) => return fail(2, error),
     };
@@ -42,6 +51,10 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     if let Err(error) = limits::raise_open_files(settings.config.limits.clients_max) {
         warn!("{error}");
     }
+    let storage = match &settings.data {
+        Some(dir) => Some(data::open(dir, settings.fsync)?),
+        None => None,
+    };
     let mut server = Server::bind(settings.config).map_err(|error| match error {
         BindError::Limit(_) | BindError::Poll(_) => error.to_string(),
         BindError::NoSuchDatabase(_) | BindError::Resolve(..) | BindError::Bind(..) => {
@@ -49,6 +62,9 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
         }
     })?;
     server.engine_mut().set_usage(usage::read);
+    if let Some(storage) = storage {
+        server.engine_mut().set_storage(storage);
+    }
     signals::stop_on_signal(&server.handle())?;
     // With the ports taken, so that a busy one is told at once; whoever connects waits for the answer.
     if let Some(path) = &settings.load_rdb {
@@ -57,7 +73,12 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     for (scheme, address) in server.addresses() {
         tell(&format!("listening {scheme} {address}\n"));
     }
-    info!("pentad {} is ready", env!("CARGO_PKG_VERSION"));
+    let state = if server.engine().is_loading() {
+        "loads its data"
+    } else {
+        "is ready"
+    };
+    info!("pentad {} {state}", env!("CARGO_PKG_VERSION"));
     // A client that does not read must not decide how the daemon ends.
     if !server.run(Duration::from_millis(settings.grace_ms))? {
         warn!("some clients were not answered in time");

@@ -57,6 +57,8 @@ impl Scene<'_> {
             if let Some(sink) = &mut self.hub.change_sink {
                 sink.take(&group);
             }
+            let writer = self.me.as_ref().map(|me| (me.client.slot, me.client.id));
+            self.hub.persistence.append(&group, writer);
             let mut reacted_to = 0;
             group.for_each(|change| {
                 self.react_to(&change);
@@ -390,6 +392,8 @@ impl Scene<'_> {
                 .and_then(|extras| extras.blocked.as_ref())
                 .is_some_and(|blocked| !blocked.retried);
             if !waits {
+                hub.persistence
+                    .note_writer((conn.client.slot, conn.client.id));
                 conn.unblock(hub);
             }
         });

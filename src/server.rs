@@ -45,6 +45,8 @@ const MAINTENANCE_INTERVAL_MS: u64 = 100;
 const MAINTENANCE_STEPS: usize = 8;
 /// Jobs of other threads that are run in one turn.
 const JOBS_PER_TURN: usize = 256;
+/// How long one turn loads what was kept.
+const LOAD_US_PER_TURN: u64 = 5000;
 
 const WAKE: Token = Token(usize::MAX);
 /// Tokens from here on are listeners; below are connections.
@@ -331,14 +333,30 @@ impl Server {
         self.engine.settle();
         self.note_events();
         self.run_jobs();
+        self.load()?;
         self.serve_ready();
         self.flush_touched();
         self.accept_all(now);
         self.check_deadlines(now);
         self.engine.check_waits();
         self.maintain(now);
+        self.engine.tend_storage();
         // What came due or was accepted in this turn need not wait for the next poll.
         self.flush_touched();
+        Ok(())
+    }
+
+    /// Loads for some ms of what the storage has kept.
+    fn load(&mut self) -> io::Result<()> {
+        let until_us = self.clock.now().monotonic_us + LOAD_US_PER_TURN;
+        while self.engine.is_loading() {
+            self.engine.load_some().map_err(io::Error::other)?;
+            let now = self.clock.now();
+            self.engine.set_now(now);
+            if now.monotonic_us >= until_us {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -359,6 +377,7 @@ impl Server {
             self.deadlines.next_ms(),
             self.engine.next_wait_deadline_ms(),
             self.held_back.next_ms(),
+            self.engine.storage_wake_ms(),
         ];
         let mut wake_ms = deadlines.into_iter().flatten().min();
         let mut wake_by =
@@ -646,6 +665,14 @@ impl Server {
     }
 
     fn shut_down(&mut self, grace: Duration) -> io::Result<bool> {
+        let all_sent = self.answer_all(grace)?;
+        let now = self.clock.now();
+        self.engine.set_now(now);
+        self.engine.close_storage().map_err(io::Error::other)?;
+        Ok(all_sent)
+    }
+
+    fn answer_all(&mut self, grace: Duration) -> io::Result<bool> {
         let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
         let now = self.clock.now();
         self.engine.set_now(now);

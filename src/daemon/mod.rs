@@ -1,5 +1,6 @@
 //! What only the daemon needs, and the library must not do: flags, signals, limits of the process.
 
+pub mod data;
 pub mod limits;
 pub mod load;
 pub mod logger;

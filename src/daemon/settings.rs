@@ -4,11 +4,12 @@ use std::fmt;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 
-use clap::Parser;
 use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
 use log::LevelFilter;
 use pentad::Address;
 use pentad::config::{Config, Limits, Listen};
+use pentad::storage::Fsync;
 use serde::Deserialize;
 
 /// What the daemon is to do.
@@ -24,6 +25,10 @@ pub struct Settings {
     pub load_rdb: Option<PathBuf>,
     /// Only say whether the settings are valid.
     pub check: bool,
+    /// Where data is kept.
+    pub data: Option<PathBuf>,
+    /// When it has to be on the disk.
+    pub fsync: Fsync,
 }
 
 /// What the command line asks for.
@@ -33,13 +38,20 @@ pub enum Outcome {
     Run(Settings),
     /// To be told something: help, or the version.
     Shown(String),
+    /// To look after files.
+    Tool(Tool),
 }
 
 /// A server of five protocols on one keyspace: RESP (Redis), metrics, counter, lab and speicher.
 ///
 /// With no --listen it listens on loopback: resp 6379, metrics 8888, counter 4444, lab 7777, speicher 14567.
 #[derive(Debug, Default, Parser, Deserialize)]
-#[command(name = "pentad", version, max_term_width = 100)]
+#[command(
+    name = "pentad",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true
+)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Flags {
     /// Where to listen, and for which protocol; repeatable. SCHEME://HOST:PORT or SCHEME+unix:///PATH, with
@@ -95,11 +107,38 @@ struct Flags {
     /// Load the keys of an RDB file (of Redis 2.2 to 7.4) before anybody is served
     #[arg(long, value_name = "FILE")]
     load_rdb: Option<PathBuf>,
+    /// Keep all data in files of this directory; without it, everything is in memory only
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// When a change has to be on the disk: always (before it is answered), everysec (a second later), no (when the
+    /// system likes) [default: everysec]
+    #[arg(long, value_name = "WHEN")]
+    fsync: Option<String>,
 
     /// Check all settings, say whether they are valid, and exit
     #[arg(long)]
     #[serde(skip)]
     check: bool,
+
+    #[command(subcommand)]
+    #[serde(skip)]
+    tool: Option<Tool>,
+}
+
+/// What can be done with the files of a data directory while no daemon uses it.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Read all files of a data directory, and tell what is in them and whether they are whole
+    Check {
+        /// The directory, as in --data
+        dir: PathBuf,
+    },
+    /// Set aside what cannot be read of a journal, and what is behind it, so that the rest can be loaded
+    Repair {
+        /// The directory, as in --data
+        dir: PathBuf,
+    },
 }
 
 /// What is wrong with the settings; one line.
@@ -148,6 +187,9 @@ pub fn from_command_line() -> Result<Outcome, SettingsError> {
             )));
         }
     };
+    if let Some(tool) = flags.tool {
+        return Ok(Outcome::Tool(tool));
+    }
     let file = match &flags.config {
         Some(path) => read_file(path)?,
         None => Flags::default(),
@@ -202,7 +244,10 @@ impl Flags {
             idle_timeout_s: self.idle_timeout_s.or(other.idle_timeout_s),
             databases: self.databases.or(other.databases),
             load_rdb: self.load_rdb.or(other.load_rdb),
+            data: self.data.or(other.data),
+            fsync: self.fsync.or(other.fsync),
             check: self.check,
+            tool: None,
         }
     }
 
@@ -247,6 +292,13 @@ impl Flags {
         if listen.is_empty() {
             listen = Listen::defaults();
         }
+        let fsync = match &self.fsync {
+            None => Fsync::default(),
+            Some(name) => Fsync::parse(name).ok_or_else(|| {
+                let why = "must be always, everysec or no".to_owned();
+                SettingsError::Value("fsync", name.clone(), why)
+            })?,
+        };
         Ok(Settings {
             config: Config {
                 listen,
@@ -257,6 +309,8 @@ impl Flags {
             grace_ms: self.grace_ms.unwrap_or(5000),
             load_rdb: self.load_rdb,
             check: self.check,
+            data: self.data,
+            fsync,
         })
     }
 }

@@ -9,7 +9,7 @@
 
 use super::image::{Image, ImageValue, push_image, read_image};
 use super::table::NewData;
-use super::{Db, Key, Keyspace, Position, Record, Value};
+use super::{Db, Key, Keyspace, Position, Record, Settings, Value};
 use crate::varint::{Malformed, Reader};
 
 /// The state of the picture that is being taken.
@@ -145,6 +145,18 @@ impl Keyspace {
         while !reader.is_empty() {
             let image = read_image(&mut reader, &self.settings)?;
             self.restore_one(image)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Looks whether images make sense, and says how many there are.
+    pub fn count_images(images: &[u8]) -> Result<u64, Malformed> {
+        let settings = Settings::new(super::KeyedState { k0: 0, k1: 0 });
+        let mut reader = Reader::new(images);
+        let mut count = 0;
+        while !reader.is_empty() {
+            read_image(&mut reader, &settings)?;
             count += 1;
         }
         Ok(count)

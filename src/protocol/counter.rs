@@ -4,6 +4,7 @@
 
 use super::line::{Line, Lines};
 use super::{Cx, Step};
+use crate::hub::Gate;
 use crate::number::{parse_i64, push_i64};
 
 /// The one error there is.
@@ -49,7 +50,9 @@ impl Counter {
         let (argument, rest) = (words.next(), words.next());
         let is = |name: &str| command.eq_ignore_ascii_case(name.as_bytes());
         let reply = match (argument, rest) {
-            (None, None) if is("get") => return self.get(cx, consumed),
+            (None, None) if is("get") && cx.hub.gate != Gate::Loading => {
+                return self.get(cx, consumed);
+            }
             (None, None) if is("incr") => self.add(1, cx),
             (None, None) if is("decr") => self.add(-1, cx),
             (None, None) if is("quit") => Reply::Quit,
@@ -90,6 +93,9 @@ impl Counter {
     }
 
     fn add(&self, by: i64, cx: &mut Cx<'_>) -> Reply {
+        if cx.hub.gate != Gate::Open {
+            return Reply::Error;
+        }
         let key = cx.keyspace.key(cx.client.db, &self.key);
         match cx.keyspace.incr_by(&key, by) {
             Ok(_) => Reply::Ok,

@@ -7,6 +7,7 @@ use log::warn;
 use super::line::{Line, Lines};
 use super::{Cx, Step};
 use crate::buffer::Output;
+use crate::hub::Gate;
 use crate::keyspace::View;
 
 /// How a message's end is known.
@@ -55,6 +56,15 @@ impl Lab {
                 (message, 1 + len)
             }
         };
+        // There is no word for "not now": whoever gets no answer must not think that it was one.
+        let refused = match cx.hub.gate {
+            Gate::Open => false,
+            Gate::Loading => true,
+            Gate::ReadOnly => message.first() == Some(&b's'),
+        };
+        if refused {
+            return Step::Close;
+        }
         match message.split_first() {
             Some((b's', rest)) => {
                 let Some(colon) = memchr::memchr(b':', rest) else {

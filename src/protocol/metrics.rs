@@ -4,6 +4,7 @@
 
 use super::line::{Line, Lines};
 use super::{Cx, Step};
+use crate::hub::Gate;
 use crate::keyspace::series::{DuplicatePolicy, format_metric_value};
 use crate::number::{parse_i64, push_i64};
 
@@ -51,7 +52,7 @@ fn run(line: &[u8], cx: &mut Cx<'_>) -> Option<()> {
             }
             put(key, value, timestamp, cx)
         }
-        b"get" if words.next().is_none() => {
+        b"get" if words.next().is_none() && cx.hub.gate != Gate::Loading => {
             get(key, cx);
             Some(())
         }
@@ -60,6 +61,9 @@ fn run(line: &[u8], cx: &mut Cx<'_>) -> Option<()> {
 }
 
 fn put(key: &[u8], value: f64, timestamp: i64, cx: &mut Cx<'_>) -> Option<()> {
+    if cx.hub.gate != Gate::Open {
+        return None;
+    }
     let key = cx.keyspace.key(cx.client.db, key);
     cx.keyspace
         .series_add(&key, timestamp, value, Some(DuplicatePolicy::Last))

@@ -7,6 +7,7 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Cx, Step};
+use crate::hub::Gate;
 use crate::keyspace::json::push_string;
 use crate::keyspace::{Condition, Expiry, Json, View};
 
@@ -29,6 +30,7 @@ enum Status {
     Ok = 200,
     BadRequest = 400,
     NotFound = 404,
+    Unavailable = 503,
 }
 
 impl Speicher {
@@ -75,6 +77,7 @@ fn reply(status: Status, cx: &mut Cx<'_>) {
         Status::Ok => b"\0\0\0\x13{\"status_code\":200}",
         Status::BadRequest => b"\0\0\0\x13{\"status_code\":400}",
         Status::NotFound => b"\0\0\0\x13{\"status_code\":404}",
+        Status::Unavailable => UNAVAILABLE,
     };
     cx.out.tail().extend_from_slice(body);
 }
@@ -112,6 +115,14 @@ impl<'a> Request<'a> {
 
     fn run(self, cx: &mut Cx<'_>) {
         let db = cx.client.db;
+        let refused = match cx.hub.gate {
+            Gate::Open => false,
+            Gate::Loading => true,
+            Gate::ReadOnly => !matches!(self, Request::Get(_)),
+        };
+        if refused {
+            return reply(Status::Unavailable, cx);
+        }
         let status = match self {
             Request::Set(key, value) => {
                 let key = cx.keyspace.key(db, key.as_bytes());

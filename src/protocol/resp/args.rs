@@ -13,6 +13,11 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
+    /// The arguments that lie in `bytes` where the spans say.
+    pub(crate) fn new(bytes: &'a [u8], spans: &'a [Span]) -> Self {
+        Args { bytes, spans }
+    }
+
     /// How many there are, the name included.
     pub fn len(&self) -> usize {
         self.spans.len()

@@ -8,6 +8,7 @@ use crate::hub::Stats;
 use crate::number::parse_i64;
 use crate::protocol::Cx;
 use crate::reactions::Notify;
+use crate::storage::Fsync;
 
 type Done = Result<(), CommandError>;
 type Read = fn(&Cx<'_>) -> String;
@@ -70,7 +71,31 @@ macro_rules! bytes {
 
 /// In alphabetical order.
 const PARAMETERS: &[Parameter] = &[
-    fixed("appendonly", |_| "no".to_owned()),
+    changeable(
+        "appendfsync",
+        |cx| {
+            let fsync = cx.hub.persistence.status().map(|status| status.fsync);
+            fsync.unwrap_or_default().name().to_owned()
+        },
+        |cx, text| {
+            let fsync = Fsync::parse(&String::from_utf8_lossy(text))
+                .ok_or("argument(s) must be one of the following: everysec, always, no")?;
+            cx.hub.persistence.set_fsync(fsync);
+            Ok(())
+        },
+    ),
+    fixed("appendonly", |cx| {
+        let kept = cx.hub.persistence.status().is_some();
+        (if kept { "yes" } else { "no" }).to_owned()
+    }),
+    bytes!("auto-aof-rewrite-min-size", 0..=i64::MAX, |cx| cx
+        .hub
+        .persistence
+        .growth_bytes_min),
+    number!("auto-aof-rewrite-percentage", 0..=2_147_483_647, |cx| cx
+        .hub
+        .persistence
+        .growth_percent),
     fixed("bind", |_| "127.0.0.1".to_owned()),
     fixed("databases", |cx| cx.keyspace.databases().to_string()),
     number!("hash-max-listpack-entries", 0..=i64::MAX, |cx| cx

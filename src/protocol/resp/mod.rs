@@ -38,6 +38,7 @@ mod prefetch;
 mod pubsub;
 mod registered;
 mod reply;
+mod saving;
 mod scan;
 mod server;
 mod set;
@@ -66,6 +67,7 @@ use parse::{ParseLimits, Parsed, Parser, ProtocolError, Span, split_inline};
 pub(crate) use prefetch::KnownKeys;
 
 use super::{Cx, Step};
+use crate::hub::Gate;
 use crate::keyspace::{Key, Keyspace};
 
 /// A function that runs a command. The number of arguments has been checked against the table. An error must be
@@ -324,7 +326,7 @@ impl Batch {
 /// Runs one request, or queues it, and lets follow what follows. Whatever is wrong with it is answered.
 #[inline]
 fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
-    if cx.client.special || !cx.hub.monitors.is_empty() {
+    if cx.client.special || !cx.hub.monitors.is_empty() || cx.hub.gate != Gate::Open {
         special::dispatch(command, args, cx);
     } else {
         match resolve(command.as_ref(), args) {
@@ -392,6 +394,35 @@ pub(crate) fn run_again(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
     }
     if let Some((started_us, command)) = timed {
         diagnostics::finish(&command, args, started_us, cx);
+    }
+}
+
+/// Runs a command of the past again. Nobody hears of it, and it is no request.
+pub(crate) fn repeat(args: Args<'_>, cx: &mut Cx<'_>) {
+    match resolve(cx.hub.commands.find(&args[0]).as_ref(), args) {
+        Ok(command) => {
+            if let Err(error) = (command.handler)(cx, args) {
+                cx.reply().error(&error.to_string());
+            }
+        }
+        Err(error) => cx.reply().error(&error.to_string()),
+    }
+}
+
+/// Why a command cannot be run now, if the storage is the reason: everything is still being loaded, or nothing can be
+/// kept.
+pub(crate) fn check_gate(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> {
+    match cx.hub.gate {
+        Gate::Loading if !command.has(command::flag::LOADING) => Err(CommandError::text(
+            "LOADING Redis is loading the dataset in memory",
+        )),
+        Gate::ReadOnly if command.has(command::flag::WRITE) || command.name == "ping" => {
+            let reason = cx.hub.persistence.failure().unwrap_or("unknown error");
+            Err(CommandError::Other(
+                format!("MISCONF Errors writing to the AOF file: {reason}").into(),
+            ))
+        }
+        _ => Ok(()),
     }
 }
 

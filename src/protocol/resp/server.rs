@@ -18,6 +18,8 @@ pub use super::diagnostics::{
     memory_usage, slowlog_get, slowlog_help, slowlog_len, slowlog_reset,
 };
 
+pub use super::saving::{bgrewriteaof, bgsave, lastsave, save, shutdown};
+
 type Done = Result<(), CommandError>;
 
 /// The version of Redis whose commands and replies these are: clients choose features by it.
@@ -261,12 +263,7 @@ fn info_memory(cx: &Cx<'_>, text: &mut String) {
 }
 
 fn info_persistence(cx: &Cx<'_>, text: &mut String) {
-    fields!(text,
-        "loading": 0,
-        "rdb_changes_since_last_save": cx.keyspace.changes.count(),
-        "rdb_bgsave_in_progress": 0,
-        "aof_enabled": 0,
-    );
+    super::saving::info(cx, |name, value| line(text, name, value, ":"));
 }
 
 fn info_stats(cx: &Cx<'_>, text: &mut String) {

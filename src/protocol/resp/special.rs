@@ -4,7 +4,7 @@
 
 use super::command::{Command, access, flag};
 use super::keys::keys_of;
-use super::{Args, CommandError, CommandRef, KeptRequest, reject, resolve};
+use super::{Args, CommandError, CommandRef, KeptRequest, check_gate, reject, resolve};
 use crate::buffer::Output;
 use crate::client::{Peer, Replies};
 use crate::protocol::Cx;
@@ -41,8 +41,11 @@ pub(super) fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<
 }
 
 fn answer(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
-    let resolved = resolve(command.as_ref(), args)
-        .and_then(|command| check_subscribed(&command, cx).map(|()| command));
+    let resolved = resolve(command.as_ref(), args).and_then(|command| {
+        check_storage(&command, cx)?;
+        check_subscribed(&command, cx)?;
+        Ok(command)
+    });
     match resolved {
         Err(error) => reject(command, args, &error, cx),
         Ok(command) if is_queued(&command, cx) => {
@@ -88,6 +91,22 @@ fn is_queued(command: &Command, cx: &Cx<'_>) -> bool {
             command.name,
             "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
         )
+}
+
+/// Whether the storage lets the command run; EXEC is what it has queued.
+fn check_storage(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> {
+    check_gate(command, cx)?;
+    let transaction = cx
+        .client
+        .extras()
+        .and_then(|extras| extras.transaction.as_ref());
+    match transaction {
+        Some(transaction) if command.name == "exec" => transaction
+            .queued
+            .iter()
+            .try_for_each(|request| check_gate(&request.command, cx)),
+        _ => Ok(()),
+    }
 }
 
 /// In RESP2 a client that has subscribed could not tell a reply from a message.

@@ -7,6 +7,30 @@ use crate::protocol::resp::server;
 /// The server commands.
 pub const COMMANDS: &[Command] = &[
     Command {
+        name: "bgrewriteaof",
+        arity: 1,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING,
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Asynchronously rewrite the append-only file",
+        handler: server::bgrewriteaof,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "bgsave",
+        arity: -1,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING,
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Asynchronously save the dataset to disk",
+        history: &[("3.2.2", "Added the `SCHEDULE` option.")],
+        arguments: "[SCHEDULE since=3.2.2]",
+        handler: server::bgsave,
+        ..Command::EMPTY
+    },
+    Command {
         name: "command",
         arity: -1,
         flags: flag::LOADING | flag::STALE,
@@ -128,6 +152,19 @@ pub const COMMANDS: &[Command] = &[
         ..Command::EMPTY
     },
     Command {
+        name: "lastsave",
+        arity: 1,
+        flags: flag::LOADING | flag::STALE | flag::FAST,
+        categories: category::ADMIN | category::DANGEROUS,
+        tips: &["nondeterministic_output"],
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Get the UNIX time stamp of the last successful save to disk",
+        handler: server::lastsave,
+        ..Command::EMPTY
+    },
+    Command {
         name: "latency",
         arity: -2,
         since: "2.8.13",
@@ -168,6 +205,37 @@ pub const COMMANDS: &[Command] = &[
         group: Group::Server,
         summary: "Listen for all requests received by the server in real time",
         handler: server::monitor,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "save",
+        arity: 1,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING | flag::NO_MULTI,
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(N) where N is the total number of keys in all databases",
+        summary: "Synchronously save the dataset to disk",
+        handler: server::save,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "shutdown",
+        arity: -1,
+        flags: flag::ADMIN
+            | flag::NOSCRIPT
+            | flag::LOADING
+            | flag::STALE
+            | flag::NO_MULTI
+            | flag::ALLOW_BUSY,
+        since: "1.0.0",
+        group: Group::Server,
+        complexity: "O(N) when saving, where N is the total number of keys in all \
+            databases when saving data, otherwise O(1)",
+        summary: "Synchronously save the dataset to disk and then shut down the server",
+        history: &[("7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers.")],
+        arguments: "[nosave_save(NOSAVE | SAVE)] [NOW since=7.0.0] [FORCE since=7.0.0] \
+            [ABORT since=7.0.0]",
+        handler: server::shutdown,
         ..Command::EMPTY
     },
     Command {

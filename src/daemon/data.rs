@@ -1,0 +1,95 @@
+//! The data directory: opened for the daemon, looked after by `pentad check` and `pentad repair`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use pentad::storage::disk::{Directory, DirectoryError};
+use pentad::storage::journal::{self, Journal, JournalOptions};
+use pentad::storage::{Fsync, Storage, StorageError};
+
+use super::settings::Tool;
+
+/// Opens a directory to keep all data in.
+pub fn open(dir: &Path, fsync: Fsync) -> Result<Box<dyn Storage>, StorageError> {
+    let disk = directory(dir)?
+        .with_helper()
+        .map_err(|error| StorageError::Io {
+            what: "start a thread for",
+            file: dir.display().to_string(),
+            error,
+        })?;
+    let options = JournalOptions {
+        fsync,
+        ..JournalOptions::default()
+    };
+    Ok(Box::new(Journal::open(disk, options)?))
+}
+
+/// Runs `pentad check` or `pentad repair`; gives what is to be said.
+pub fn run(tool: &Tool) -> Result<String, StorageError> {
+    match tool {
+        Tool::Check { dir } => check(dir),
+        Tool::Repair { dir } => repair(dir),
+    }
+}
+
+fn directory(dir: &Path) -> Result<Directory, StorageError> {
+    let place = dir.display().to_string();
+    Directory::open(dir).map_err(|error| match error {
+        DirectoryError::Locked => StorageError::Locked { place },
+        DirectoryError::Io(error) => StorageError::Io {
+            what: "open",
+            file: place,
+            error,
+        },
+    })
+}
+
+fn existing(dir: &Path) -> Result<Directory, StorageError> {
+    std::fs::read_dir(dir).map_err(|error| StorageError::Io {
+        what: "open",
+        file: dir.display().to_string(),
+        error,
+    })?;
+    directory(dir)
+}
+
+fn check(dir: &Path) -> Result<String, StorageError> {
+    let found = journal::check(&mut existing(dir)?)?;
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    if let Some(snapshot) = &found.snapshot {
+        let _ = writeln!(text, "{snapshot}: {} keys", found.records);
+    }
+    let _ = writeln!(
+        text,
+        "{} segments of the journal: {} groups of changes",
+        found.segments, found.groups
+    );
+    for (name, bytes) in &found.cuts {
+        let _ = writeln!(
+            text,
+            "{name}: the last {bytes} bytes were not written completely, and will be cut"
+        );
+    }
+    text.push_str("nothing that had been written is missing\n");
+    Ok(text)
+}
+
+fn repair(dir: &Path) -> Result<String, StorageError> {
+    let repaired = journal::repair(&mut existing(dir)?)?;
+    let mut text = String::new();
+    for file in &repaired {
+        let _ = writeln!(
+            text,
+            "{}: {} bytes are now in {}",
+            file.name, file.bytes, file.aside
+        );
+    }
+    text.push_str(if repaired.is_empty() {
+        "nothing is damaged\n"
+    } else {
+        "what was before them can be loaded\n"
+    });
+    Ok(text)
+}
