@@ -603,7 +603,7 @@ impl<'a> Loader<'a> {
                 if answer.first() == Some(&b'-') {
                     let words: Vec<String> = args
                         .iter_from(0)
-                        .take(4)
+                        .take(8)
                         .map(|word| word[..word.len().min(64)].escape_ascii().to_string())
                         .collect();
                     return Err(StorageError::Replay {

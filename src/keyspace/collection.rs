@@ -89,7 +89,7 @@ impl Keyspace {
     pub fn peek<T: Collection>(&self, key: &Key<'_>) -> Option<&T> {
         let record = self.table.record(self.table.find(key)?);
         match record.data {
-            Data::Value(value) if record.expires_ms.is_none_or(|ms| ms > self.now_ms) => {
+            Data::Value(value) if record.expires_ms.is_none_or(|ms| ms > self.expired_by_ms) => {
                 T::of(value)
             }
             _ => None,

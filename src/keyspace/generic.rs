@@ -95,7 +95,7 @@ impl Keyspace {
         if refused {
             return false;
         }
-        if at_ms <= self.now_ms {
+        if at_ms <= self.expired_by_ms {
             self.remove_at(key, at);
             self.changed(key, Class::Generic, "del", &[b"DEL", key.bytes]);
         } else {
@@ -299,13 +299,13 @@ impl Keyspace {
         for _ in 0..tries.min(1000) {
             let at = self.table.random(|below| self.rng.below(below))?;
             let record = self.table.record(at);
-            if record.space == space && record.expires_ms.is_none_or(|ms| ms > self.now_ms) {
+            if record.space == space && record.expires_ms.is_none_or(|ms| ms > self.expired_by_ms) {
                 return Some(record.key.to_vec());
             }
         }
         let mut found = None;
         let mut seen = 0;
-        let (rng, now_ms) = (&mut self.rng, self.now_ms);
+        let (rng, now_ms) = (&mut self.rng, self.expired_by_ms);
         let mut consider = |record: Record<'_>| {
             if record.space == space && record.expires_ms.is_none_or(|ms| ms > now_ms) {
                 seen += 1;
@@ -330,7 +330,7 @@ impl Keyspace {
         mut visit: impl FnMut(&[u8], Type),
     ) -> u64 {
         let space = self.databases.space(db);
-        let now_ms = self.now_ms;
+        let now_ms = self.expired_by_ms;
         let mut cursor = cursor;
         let mut found = 0;
         let mut looked = 0;
@@ -354,7 +354,9 @@ impl Keyspace {
         let space = self.databases.space(db);
         for index in 0..self.table.segments() {
             self.table.visit_segment(index, |record| {
-                if record.space == space && record.expires_ms.is_none_or(|ms| ms > self.now_ms) {
+                if record.space == space
+                    && record.expires_ms.is_none_or(|ms| ms > self.expired_by_ms)
+                {
                     visit(record.key, record.data.type_of());
                 }
             });

@@ -84,10 +84,10 @@ impl Keyspace {
         let mut due = Vec::new();
         for _ in 0..EXPIRY_SEGMENTS.min(self.table.segments()) {
             let index = self.garbage.expire_at % self.table.segments();
-            if self.table.next_expiry_ms(index) <= self.now_ms {
+            if self.table.next_expiry_ms(index) <= self.expired_by_ms {
                 let known = due.len();
                 self.table.visit_segment(index, |record| {
-                    if record.expires_ms.is_some_and(|ms| ms <= self.now_ms) {
+                    if record.expires_ms.is_some_and(|ms| ms <= self.expired_by_ms) {
                         due.push((record.space, record.key.to_vec()));
                     }
                 });

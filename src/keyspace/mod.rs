@@ -136,8 +136,8 @@ pub struct Keyspace {
     snapshot: snapshot::Snapshot,
     rng: Rng,
     now_ms: i64,
-    /// The same, but it goes on while [`Keyspace::suspend_expiry`] is in force.
-    clock_ms: i64,
+    /// What expires by this time has expired: now, or never.
+    expired_by_ms: i64,
     seed: Seed,
     stats: KeyspaceStats,
     /// Cleared while a client reads that asked not to disturb the order of eviction (CLIENT NO-TOUCH).
@@ -159,7 +159,7 @@ impl Keyspace {
             snapshot: snapshot::Snapshot::default(),
             rng: Rng::seeded(seed.random),
             now_ms: 0,
-            clock_ms: 0,
+            expired_by_ms: 0,
             seed,
             stats: KeyspaceStats::default(),
             reads_count_as_use: true,
@@ -174,14 +174,14 @@ impl Keyspace {
     /// Says what time it is: Unix time in ms. Everything that expires does so by this clock.
     pub fn set_now(&mut self, unix_ms: i64) {
         self.now_ms = unix_ms;
-        self.clock_ms = unix_ms;
+        self.expired_by_ms = unix_ms;
     }
 
-    /// Lets nothing expire until the time is told again: changes of the past are repeated, and what expired then is among
-    /// them.
+    /// Says what time it is, and lets nothing expire until it is told again by [`Keyspace::set_now`]: changes of the past
+    /// are repeated, and what expired then is among them.
     pub fn suspend_expiry(&mut self, unix_ms: i64) {
-        self.now_ms = 0;
-        self.clock_ms = unix_ms;
+        self.now_ms = unix_ms;
+        self.expired_by_ms = i64::MIN;
     }
 
     /// The time it was told last, Unix time in ms.
@@ -245,7 +245,7 @@ impl Keyspace {
     fn find(&mut self, key: &Key<'_>) -> Option<Position> {
         let at = self.table.find(key)?;
         match self.table.expires_ms(at) {
-            Some(ms) if ms <= self.now_ms => {
+            Some(ms) if ms <= self.expired_by_ms => {
                 self.expire_now(key, at);
                 None
             }
@@ -273,7 +273,7 @@ impl Keyspace {
     /// Seconds, in 24 bits, as Redis keeps it for OBJECT IDLETIME.
     #[inline]
     fn access_clock(&self) -> u32 {
-        (self.clock_ms / 1000) as u32 & 0xff_ffff
+        (self.now_ms / 1000) as u32 & 0xff_ffff
     }
 
     #[cold]

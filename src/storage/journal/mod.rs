@@ -201,6 +201,8 @@ impl<D: Disk> Journal<D> {
     fn begin_segment(&mut self, first: u64) -> io::Result<()> {
         let name = segment_name(first);
         let file = self.disk.create(&name)?;
+        // A segment without groups that was found at the start has the name of the next one.
+        self.garbage.retain(|old| *old != name);
         self.directory_unsynced = true;
         self.unsynced.push(file);
         append_all(
