@@ -121,6 +121,7 @@ transcripts! {
     resp_pubsub
     resp_resetstat
     resp_selftest
+    resp_saving
     resp_server
     resp_set
     resp_sort
