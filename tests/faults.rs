@@ -13,7 +13,7 @@ use disk::SimDisk;
 use pentad::ConnId;
 use pentad::config::Scheme;
 use pentad::hub::Gate;
-use pentad::storage::journal::{Journal, JournalOptions};
+use pentad::storage::journal::{self, Journal, JournalOptions};
 use pentad::storage::{Fsync, StorageError};
 
 type Contents = Vec<(u8, Vec<u8>, Value, Value, Value)>;
@@ -222,10 +222,163 @@ fn crashes(fsync: Fsync, usual: u64) {
 
 #[test]
 fn whatever_was_acknowledged_is_there_after_a_crash_and_nothing_by_half() {
-    crashes(Fsync::Always, 400);
+    crashes(Fsync::Always, 40);
 }
 
 #[test]
 fn without_a_sync_per_turn_a_crash_goes_back_to_some_moment_of_the_past() {
-    crashes(Fsync::EverySecond, 200);
+    crashes(Fsync::EverySecond, 20);
+}
+
+// ---- damage -----------------------------------------------------------------------------------------
+
+/// A disk with a journal of some changes, one frame for each.
+fn written(count: usize) -> SimDisk {
+    let disk = SimDisk::new(1);
+    let mut run = Run::new(&disk, Fsync::Always, None);
+    for number in 0..count {
+        run.ask(
+            Scheme::Resp,
+            format!("SET key-{number} value\r\n").as_bytes(),
+        );
+        assert!(run.end_turn());
+    }
+    disk.kill();
+    disk
+}
+
+fn keys(disk: &SimDisk) -> Result<usize, StorageError> {
+    start(disk, Fsync::Always, None).map(|mut driven| driven.contents().len())
+}
+
+/// The file that has the most in it.
+fn largest(disk: &SimDisk) -> (String, usize) {
+    let files = disk.contents().into_iter();
+    let sizes = files.map(|(name, bytes)| (name, bytes.len()));
+    sizes.max_by_key(|file| file.1).expect("there are files")
+}
+
+#[test]
+fn an_unfinished_end_is_cut_and_damage_in_the_middle_is_not_passed_over() {
+    let mut disk = written(20);
+    let (name, size) = largest(&disk);
+    for garbage in [&b"\0\0\0\0\0\0\0\0"[..], b"half a frame", b"\xff"] {
+        disk.damage(&name, |bytes| bytes.extend_from_slice(garbage));
+        let found = journal::check(&mut disk).expect("what is only unfinished is no damage");
+        assert_eq!(found.cuts, [(name.clone(), garbage.len() as u64)]);
+        assert_eq!(keys(&disk).unwrap(), 20);
+        disk.kill();
+        assert_eq!(disk.contents()[&name].len(), size, "it has been cut");
+    }
+    for place in [30, size / 2, size - 60] {
+        let mut disk = written(20);
+        disk.damage(&name, |bytes| bytes[place] ^= 0x10);
+        let refused = keys(&disk).err().map(|error| error.to_string());
+        let refused = refused.expect("something is missing");
+        for word in [&*name, "is damaged at byte", "pentad repair"] {
+            assert!(refused.contains(word), "{refused}");
+        }
+        disk.kill();
+        assert!(journal::check(&mut disk).is_err());
+        let repaired = journal::repair(&mut disk).expect("it can be repaired");
+        assert!(repaired.iter().any(|file| file.name == name));
+        let left = keys(&disk).expect("the rest can be loaded");
+        assert!(left < 20, "{left} keys are left");
+        disk.kill();
+        assert_eq!(journal::repair(&mut disk).expect("it is whole"), []);
+    }
+}
+
+// ---- failures ---------------------------------------------------------------------------------------
+
+#[test]
+fn when_nothing_can_be_kept_writes_are_refused_and_reads_go_on_until_there_is_room() {
+    let disk = SimDisk::new(2);
+    let mut run = Run::new(&disk, Fsync::Always, None);
+    run.ask(Scheme::Resp, b"SET k before\r\n");
+    assert!(run.end_turn());
+    disk.state().room = Some(10);
+    let writer = run.client(Scheme::Resp);
+    let reader = run.driven.open(Scheme::Resp);
+    run.driven.engine.receive(writer, b"SET k after\r\n");
+    run.driven.engine.receive(reader, b"PING\r\n");
+    assert!(!run.end_turn());
+    assert!(run.driven.engine.is_finished(writer), "it gets no answer");
+    assert_eq!(run.driven.read(reader), b"+PONG\r\n");
+    let resp = |run: &mut Run, request: &str| {
+        let answer = run.driven.send(reader, request.as_bytes());
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let refused = resp(&mut run, "SET k again\r\n");
+    assert!(refused.starts_with("-MISCONF Errors writing"), "{refused}");
+    assert_eq!(resp(&mut run, "GET k\r\n"), "$5\r\nafter\r\n");
+    let refused = resp(&mut run, "MULTI\r\nSET k again\r\nEXEC\r\n");
+    assert!(refused.contains("-EXECABORT"), "{refused}");
+    let speicher = b"\0\0\0\x27{\"command\":\"SET\",\"key\":\"j\",\"value\":[1]}";
+    for (scheme, request, answer) in [
+        (Scheme::Counter, &b"incr\n"[..], &b"err\n"[..]),
+        (Scheme::Counter, b"get\n", b"val 0\n"),
+        (Scheme::Metrics, b"put m 1 1\n", b"error\nwrong command\n\n"),
+        (Scheme::Metrics, b"get m\n", b"ok\n\n"),
+        (
+            Scheme::Speicher,
+            speicher,
+            b"\0\0\0\x13{\"status_code\":503}",
+        ),
+        (Scheme::Lab, b"rk\r\n", b"after\r\n"),
+    ] {
+        let id = run.driven.open(scheme);
+        let got = run.driven.send(id, request);
+        assert_eq!(got, answer, "{scheme}: {}", got.escape_ascii());
+    }
+    let id = run.driven.open(Scheme::Lab);
+    run.driven.send(id, b"sk:again\r\n");
+    assert!(run.driven.engine.is_finished(id), "there is no word for it");
+    run.driven.advance_ms(1100);
+    assert!(!run.end_turn(), "there is no room yet");
+    disk.state().heal();
+    run.driven.advance_ms(1100);
+    assert!(run.end_turn());
+    assert_eq!(resp(&mut run, "SET other 1\r\n"), "+OK\r\n");
+    assert!(run.end_turn());
+    disk.crash();
+    let mut again = start(&disk, Fsync::Always, None).expect("it can be loaded");
+    let id = again.open(Scheme::Resp);
+    let kept = again.send(id, b"MGET k other\r\n");
+    assert_eq!(kept, b"*2\r\n$5\r\nafter\r\n$1\r\n1\r\n");
+}
+
+#[test]
+fn while_it_loads_every_protocol_says_that_it_cannot_answer_yet() {
+    let disk = written(3);
+    let mut driven = Driven::new();
+    let storage = Journal::open(disk, options(Fsync::Always)).expect("it can be read");
+    driven.engine.set_storage(Box::new(storage));
+    let loading = b"-LOADING Redis is loading the dataset in memory\r\n";
+    for (scheme, request, answer) in [
+        (Scheme::Resp, &b"GET key-1\r\n"[..], &loading[..]),
+        (Scheme::Resp, b"PING\r\n", loading),
+        (Scheme::Resp, b"CLIENT ID\r\n", b""),
+        (Scheme::Counter, b"get\n", b"err\n"),
+        (Scheme::Metrics, b"get *\n", b"error\nwrong command\n\n"),
+        (
+            Scheme::Speicher,
+            b"\0\0\0\x1b{\"command\":\"GET\",\"key\":\"j\"}",
+            b"\0\0\0\x13{\"status_code\":503}",
+        ),
+        (Scheme::Lab, b"rkey-1\r\n", b""),
+    ] {
+        let id = driven.open(scheme);
+        let got = driven.send(id, request);
+        if request == b"CLIENT ID\r\n" {
+            assert_eq!(got.first(), Some(&b':'), "{}", got.escape_ascii());
+        } else {
+            assert_eq!(got, answer, "{scheme}: {}", got.escape_ascii());
+        }
+    }
+    while driven.engine.is_loading() {
+        driven.engine.load_some().expect("it can be loaded");
+    }
+    let id = driven.open(Scheme::Resp);
+    assert_eq!(driven.send(id, b"GET key-1\r\n"), b"$5\r\nvalue\r\n");
 }
