@@ -31,7 +31,7 @@ class Server:
         self.process = subprocess.Popen(args, stdout=subprocess.DEVNULL)
         while b"PONG" not in self.cli("ping"):
             time.sleep(0.01)
-        self.ready_s = time.time() - self.started
+        self.ready_s, self.ready_cpu_s = time.time() - self.started, self.cpu_s()
         if kind == "pentad":
             self.cli("config", "set", "auto-aof-rewrite-percentage", "0")
 
@@ -76,6 +76,7 @@ def measure(kind):
         shutil.rmtree(folder)
         server = Server(kind, "always", folder)
         result["SET always, 50 clients, 1/s"] = server.load("-t", "set", "-n", "30000", "-r", "100000", "-c", "50")
+        result["the same, its CPU us"] = server.cpu_s() * 1e6 / 30000
         server.kill()
         shutil.rmtree(folder)
         server = Server(kind, "no", folder)
@@ -84,6 +85,7 @@ def measure(kind):
         server.kill()
         server = Server(kind, "everysec", folder)
         result[f"restart from the log, {KEYS} SETs, s"] = server.ready_s
+        result["the same, CPU s"] = server.ready_cpu_s
         result["keys"] = keys
         server.cli("bgrewriteaof")
         while b"rewrite_in_progress:1" in (info := server.cli("info", "persistence")) or b"scheduled:1" in info:
@@ -91,6 +93,7 @@ def measure(kind):
         server.kill()
         server = Server(kind, "everysec", folder)
         result["restart from a snapshot, s"] = server.ready_s
+        result["the same again, CPU s"] = server.ready_cpu_s
         server.kill()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

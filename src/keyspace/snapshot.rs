@@ -68,7 +68,7 @@ impl Keyspace {
     /// records; a big collection is written in one piece.
     pub fn snapshot_step(&mut self, bytes: usize) -> SnapshotProgress {
         const SEGMENTS_MAX: usize = 64;
-        let enough = self.snapshot.images.len() + bytes;
+        let enough = self.snapshot.images.len().saturating_add(bytes);
         for _ in 0..SEGMENTS_MAX {
             if self.table.untaken() == 0 || self.snapshot.images.len() >= enough {
                 break;
