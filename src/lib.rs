@@ -18,7 +18,8 @@
 //! sockets, no clock, no randomness and no globals: they are handed in. [`Server`] adds sockets.
 //!
 //! # Getting started
-//! See [`Server`] for a server in your own loop, and [`Engine`] for one without sockets.
+//! See the [`guide`] for how a program embeds it, [`Server`] for a server in your own loop, and [`Engine`] for one without
+//! sockets.
 
 pub mod binary_float;
 pub mod buffer;
@@ -36,6 +37,7 @@ pub mod engine;
 pub mod extended_float;
 mod faults;
 pub mod glob;
+pub mod guide;
 mod handle;
 pub mod hub;
 pub mod keyspace;

@@ -410,6 +410,8 @@ impl Server {
             let Some(job) = self.handle.shared.take_job() else {
                 break;
             };
+            // Whoever submits a job after having moved a clock expects it to see that.
+            self.engine.set_now(self.clock.now());
             job(&mut self.engine.store());
         }
     }
@@ -614,9 +616,11 @@ impl Server {
         if self.handle.shared.faults.takes_connection() {
             return;
         }
-        if let Stream::Tcp(tcp) = &stream {
+        match &stream {
             // Replies leave when they are flushed; without this the kernel would wait for more.
-            let _ = tcp.set_nodelay(true);
+            Stream::Tcp(tcp) => drop(tcp.set_nodelay(true)),
+            #[cfg(unix)]
+            Stream::Unix(_) => {}
         }
         let Some(id) = self.engine.open(listener, peer) else {
             stream.say_and_close(self.engine.refusal(listener));
