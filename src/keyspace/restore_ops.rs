@@ -117,7 +117,10 @@ impl Keyspace {
         if found.is_some() && !options.replace {
             return Err(BusyKey);
         }
-        if options.expires_ms.is_some_and(|ms| ms <= self.now_ms) {
+        if options
+            .expires_ms
+            .is_some_and(|ms| ms <= self.expired_by_ms)
+        {
             if let Some(at) = found {
                 self.remove_at(key, at);
                 self.changed(key, Class::Generic, "del", &[b"DEL", key.bytes]);
@@ -159,7 +162,7 @@ impl Keyspace {
     /// with every write.
     pub fn visit_part(&self, part: usize, mut visit: impl FnMut(Saved<'_>)) {
         self.table.visit_segment(part, |record| {
-            let is_live = record.expires_ms.is_none_or(|ms| ms > self.now_ms)
+            let is_live = record.expires_ms.is_none_or(|ms| ms > self.expired_by_ms)
                 && !self.databases.is_retired(record.space);
             if is_live {
                 visit(Saved {
