@@ -449,6 +449,12 @@ impl Recovery {
                     continue;
                 }
             };
+            let first = Reader::new(payload).u64().unwrap_or(0);
+            if source.bad_at.is_none() && first > self.next {
+                // It continues what a crash has taken. It must go, or it would seem to continue what comes instead.
+                source.bad_at = Some(if source.groups_end == 0 { 0 } else { offset });
+                self.note_bad(&source.name, offset, "the groups before it are missing");
+            }
             let read = self.read_groups(payload, source.bad_at.is_none(), into);
             match read? {
                 Ok(end) => source.groups_end = source.groups_end.max(end),
