@@ -52,7 +52,7 @@ pub struct FigureSide {
     pub verdict: String,
 }
 
-/// Runs the rounds. Also gives the last round's report of each side.
+/// Runs the rounds. Also gives the report of each side's round of median throughput, to be shown as a picture.
 pub fn compare(args: &CompareArgs, around: &Around) -> Result<(Comparison, Vec<Report>), String> {
     let sides = sides(args)?;
     if args.rounds == 0 {
@@ -117,7 +117,7 @@ pub fn compare(args: &CompareArgs, around: &Around) -> Result<(Comparison, Vec<R
     };
     Ok((
         comparison,
-        reports.into_iter().filter_map(|mut r| r.pop()).collect(),
+        reports.into_iter().filter_map(typical).collect(),
     ))
 }
 
@@ -217,6 +217,13 @@ impl Drop for Started {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The report of median throughput: a last round would be one by chance.
+fn typical(mut reports: Vec<Report>) -> Option<Report> {
+    reports.sort_by(|a, b| a.total.rps.total_cmp(&b.total.rps));
+    let middle = reports.len().checked_sub(1)? / 2;
+    Some(reports.swap_remove(middle))
 }
 
 fn figures(reports: &[Vec<Report>]) -> Vec<Figure> {
