@@ -169,18 +169,93 @@ pub fn push_f64(out: &mut Vec<u8>, value: f64) {
 /// Redis up to 7.0 printed every double so. Since 7.2 it is left in ZSCAN of a sorted set kept as a
 /// skiplist (`%.17Lg` of the same double); a listpack's scores come as [`push_f64`] prints them.
 pub fn push_f64_g17(out: &mut Vec<u8>, value: f64) {
-    let Some(mut decimal) = Decimal::new(value, format_args!("{:.16e}", value.abs())) else {
+    push_f64_g(out, value, 17);
+}
+
+/// The same with `digits` significant digits, 1 to 17: `printf("%.<digits>g")`.
+pub fn push_f64_g(out: &mut Vec<u8>, value: f64, digits: usize) {
+    let decimals = digits.clamp(1, 17) - 1;
+    let Some(mut decimal) = Decimal::new(value, format_args!("{:.decimals$e}", value.abs())) else {
         return push_non_finite(out, value);
     };
     if value.is_sign_negative() {
         out.push(b'-');
     }
     decimal.trim_zeros();
-    if (-4..17).contains(&decimal.exponent) {
+    if (-4..=decimals as i32).contains(&decimal.exponent) {
         decimal.push_plain(out);
     } else {
         decimal.push_scientific(out, 2);
     }
+}
+
+/// Reads the double that `text` begins with, as C's `strtod` does where no blank is in front: the number, and how
+/// many bytes of `text` it takes; `None` when there is none.
+pub fn parse_f64_prefix(text: &[u8]) -> Option<(f64, usize)> {
+    let sign_len = usize::from(matches!(text, [b'+' | b'-', ..]));
+    let negative = text.first() == Some(&b'-');
+    let unsigned = &text[sign_len..];
+    let begins = |word: &[u8]| {
+        let begin = unsigned.get(..word.len());
+        begin.is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+    };
+    let digits_from = |at: usize, is_digit: fn(&u8) -> bool| {
+        let rest = unsigned.get(at..).unwrap_or_default();
+        rest.iter().take_while(|byte| is_digit(byte)).count()
+    };
+    // Digits, perhaps a point and more digits, perhaps an exponent: its length; 0 if there is no digit.
+    let number_len = |start: usize, is_digit: fn(&u8) -> bool, marks: [u8; 2]| {
+        let whole = digits_from(start, is_digit);
+        let mut at = start + whole;
+        let mut fraction = 0;
+        if unsigned.get(at) == Some(&b'.') {
+            fraction = digits_from(at + 1, is_digit);
+            if whole + fraction > 0 {
+                at += 1 + fraction;
+            }
+        }
+        if whole + fraction == 0 {
+            return 0;
+        }
+        if unsigned.get(at).is_some_and(|byte| marks.contains(byte)) {
+            let sign = usize::from(matches!(unsigned.get(at + 1), Some(b'+' | b'-')));
+            let exponent = digits_from(at + 1 + sign, u8::is_ascii_digit);
+            if exponent > 0 {
+                at += 1 + sign + exponent;
+            }
+        }
+        at
+    };
+    if begins(b"inf") {
+        let len = if begins(b"infinity") { 8 } else { 3 };
+        return Some((with_sign(f64::INFINITY, negative), sign_len + len));
+    }
+    if begins(b"nan") {
+        // `nan(chars)` is one too.
+        let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+        let mut len = 3;
+        if unsigned.get(3) == Some(&b'(') {
+            let word = unsigned[4..]
+                .iter()
+                .take_while(|byte| is_word(byte))
+                .count();
+            if unsigned.get(4 + word) == Some(&b')') {
+                len = 5 + word;
+            }
+        }
+        return Some((with_sign(f64::NAN, negative), sign_len + len));
+    }
+    if begins(b"0x") {
+        let len = number_len(2, u8::is_ascii_hexdigit, [b'p', b'P']);
+        if len > 0 {
+            let value = parse_f64(&unsigned[..len]).unwrap_or(f64::INFINITY);
+            return Some((with_sign(value, negative), sign_len + len));
+        }
+        return Some((with_sign(0.0, negative), sign_len + 1));
+    }
+    let len = number_len(0, u8::is_ascii_digit, [b'e', b'E']);
+    let value: f64 = std::str::from_utf8(&unsigned[..len]).ok()?.parse().ok()?;
+    Some((with_sign(value, negative), sign_len + len))
 }
 
 const DIGIT_PAIRS: [u8; 200] = {
@@ -327,6 +402,52 @@ mod tests {
             z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^ z >> 31
+        }
+    }
+
+    #[test]
+    fn the_number_in_front_is_read_as_strtod_does() {
+        let cases: [(&str, Option<(f64, usize)>); 16] = [
+            ("1", Some((1.0, 1))),
+            ("-1.5e3x", Some((-1500.0, 6))),
+            ("1e", Some((1.0, 1))),
+            ("1e+", Some((1.0, 1))),
+            ("1.", Some((1.0, 2))),
+            (".5", Some((0.5, 2))),
+            (".", None),
+            ("-", None),
+            ("e1", None),
+            ("0x1p3", Some((8.0, 5))),
+            ("0x", Some((0.0, 1))),
+            ("0x.8", Some((0.5, 4))),
+            ("+infinit", Some((f64::INFINITY, 4))),
+            ("-INFINITY1", Some((f64::NEG_INFINITY, 9))),
+            ("1e999", Some((f64::INFINITY, 5))),
+            ("007", Some((7.0, 3))),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(parse_f64_prefix(text.as_bytes()), expected, "{text}");
+        }
+        for (text, len) in [("nan", 3), ("-nan(x1)", 8), ("nan(x", 3)] {
+            let (value, read) = parse_f64_prefix(text.as_bytes()).unwrap();
+            assert!(value.is_nan() && read == len, "{text}");
+        }
+    }
+
+    #[test]
+    fn fewer_digits_are_printed_as_printf_does() {
+        for (value, digits, text) in [
+            (0.1 + 0.2, 14, "0.3"),
+            (1e14, 14, "1e+14"),
+            (99_999_999_999_999.0, 14, "99999999999999"),
+            (123_456.0, 3, "1.23e+05"),
+            (0.000_123_456, 3, "0.000123"),
+            (-0.0, 14, "-0"),
+            (9.99, 1, "1e+01"),
+        ] {
+            let mut out = Vec::new();
+            push_f64_g(&mut out, value, digits);
+            assert_eq!(out, text.as_bytes());
         }
     }
 
