@@ -141,6 +141,13 @@ impl Output {
         &first[self.sent..]
     }
 
+    /// A copy of all that is not sent.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let pieces = self.pieces.iter().map(Piece::bytes);
+        let all: Vec<&[u8]> = pieces.chain([&self.tail[..]]).collect();
+        all.concat().split_off(self.sent)
+    }
+
     /// Says that `count` of the bytes that [`Output::next`] gave are sent. Empty memory is given back with
     /// [`Output::recycle`].
     pub fn advance(&mut self, count: usize) {
@@ -194,6 +201,14 @@ impl Output {
                 spare.push(tail);
             }
         }
+    }
+
+    /// Forgets what is not sent, and keeps the memory for what comes next.
+    pub fn clear_kept(&mut self) {
+        self.pieces.clear();
+        self.queued = 0;
+        self.sent = 0;
+        self.tail.clear();
     }
 
     /// Forgets what is not sent, and frees it.

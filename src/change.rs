@@ -175,6 +175,16 @@ impl Changes {
         group
     }
 
+    /// Sets the group aside that has begun, so that others can be made and taken meanwhile.
+    pub(crate) fn set_aside(&mut self) -> Group {
+        std::mem::take(&mut self.group)
+    }
+
+    /// Goes on with a group that was set aside.
+    pub(crate) fn put_back(&mut self, group: Group) {
+        self.group = group;
+    }
+
     /// Shows the group's changes in order, and ends it.
     pub fn drain(&mut self, each: impl FnMut(Change<'_>)) {
         self.group.for_each(each);

@@ -50,6 +50,8 @@ pub struct Client {
     pub active_ms: u64,
     /// The command it ran last.
     pub last_command: Option<CommandRef>,
+    /// While its script runs: whether it speaks RESP3 itself, whatever the script has asked for.
+    pub(crate) in_script: Option<bool>,
     /// What few clients have.
     extras: Option<Box<Extras>>,
 }
@@ -170,6 +172,7 @@ impl Client {
             created_ms: 0,
             active_ms: 0,
             last_command: None,
+            in_script: None,
             extras: None,
         }
     }
@@ -211,9 +214,9 @@ impl Client {
         })
     }
 
-    /// Whether nothing may block: its request is part of a transaction.
+    /// Whether nothing may block: its request is part of a transaction or of a script.
     pub(crate) fn denies_blocking(&self) -> bool {
-        self.extras.as_ref().is_some_and(|extras| extras.in_exec)
+        self.in_script.is_some() || self.extras.as_ref().is_some_and(|extras| extras.in_exec)
     }
 
     /// A name it has given itself; empty when it has not.

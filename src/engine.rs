@@ -21,12 +21,13 @@ use crate::config::{Config, Limits, Listen, SchemeName};
 use crate::conn::{Conn, Flow};
 use crate::hub::{ChangeSink, Gate, Hub, ListenerInfo, Stats, Usage};
 use crate::keyspace::{Keyspace, Rng, Seed};
+use crate::lent::Family;
 use crate::persistence::Persistence;
 use crate::protocol::State;
 use crate::protocol::custom::{Protocol, Protocols};
 use crate::protocol::resp::{
     Args, Batch, CommandCx, CommandError, CommandRef, CommandSpec, FAMILIES, KnownKeys,
-    RegisterError, Registered, Table,
+    RegisterError, Registered, Scripting, Table,
 };
 use crate::pubsub::PubSub;
 use crate::reactions::{Notify, Scene};
@@ -64,8 +65,24 @@ pub struct Engine {
     pub keyspace: Keyspace,
     /// All else.
     pub hub: Hub,
-    next_client: u64,
 }
+
+/// Serves others while a script runs for too long: whoever owns the transport.
+pub trait BusyHost {
+    /// Takes what has come in meanwhile, gives it to the engine (which answers that it is busy, or ends the script), and
+    /// sends the answers; without waiting, and in a bounded time. True when the script is to end.
+    fn busy_turn(&mut self, engine: &mut Engine) -> bool;
+}
+
+/// A [`BusyHost`], to be lent.
+pub(crate) struct HostFamily;
+
+impl Family for HostFamily {
+    type Of<'a> = Host<'a>;
+}
+
+/// See [`HostFamily`].
+pub(crate) struct Host<'a>(pub &'a mut dyn BusyHost);
 
 impl Engine {
     /// An engine with no connections and no keys, at the given time.
@@ -115,9 +132,33 @@ impl Engine {
                 gate: Gate::Open,
                 loaded: (0, 0),
                 stop_requested: false,
+                scripting: Scripting::default(),
+                busy: false,
+                host: Arc::default(),
+                next_client: 1,
             },
-            next_client: 1,
         }
+    }
+
+    /// An engine that stands where another belongs while that one is used elsewhere.
+    #[cfg(feature = "lua")]
+    pub(crate) fn stand_in() -> Self {
+        let config = Config {
+            seed: Some(Seed::fixed(0)),
+            ..Config::default()
+        };
+        Engine::new(&config, Now::default())
+    }
+
+    /// Calls `run` with this engine, with somebody at hand who serves others should a script run for too long. Without a
+    /// host such a script is ended.
+    pub fn with_host<R>(
+        &mut self,
+        host: &mut dyn BusyHost,
+        run: impl FnOnce(&mut Engine) -> R,
+    ) -> R {
+        let lent = Arc::clone(&self.hub.host);
+        lent.lend(&mut Host(host), || run(self))
     }
 
     /// Adds a listener, from which connections take protocol and options; `bound` says where it really is.
@@ -136,14 +177,19 @@ impl Engine {
         self.hub.clock = Some(clock);
     }
 
-    /// Says what time it is.
+    /// Says what time it is. For keys time stands still while a script runs.
     pub fn set_now(&mut self, now: Now) {
         self.hub.now = now;
         if self.is_loading() {
             self.keyspace.suspend_expiry(now.unix_ms());
-        } else {
+        } else if !self.hub.busy {
             self.keyspace.set_now(now.unix_ms());
         }
+    }
+
+    /// Whether a script runs for too long, and others are told so.
+    pub fn is_busy(&self) -> bool {
+        self.hub.busy
     }
 
     /// The limits in force.
@@ -167,8 +213,8 @@ impl Engine {
         let state = State::new(listen, &self.hub.protocols)?;
         let entry = self.hub.conns.vacant_entry();
         let slot = entry.key() as u32;
-        let id = self.next_client;
-        self.next_client += 1;
+        let id = self.hub.next_client;
+        self.hub.next_client += 1;
         let mut client = Client::new(id, slot, listener as u16, listen.scheme, peer, listen.db);
         client.created_ms = self.hub.now.unix_ms();
         client.active_ms = self.hub.now.monotonic_ms();

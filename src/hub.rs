@@ -11,9 +11,11 @@ use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
 use crate::config::{Limits, Listen};
 use crate::conn::{Conn, Flow};
+use crate::engine::HostFamily;
+use crate::lent::Lent;
 use crate::persistence::Persistence;
 use crate::protocol::custom::Protocols;
-use crate::protocol::resp::{Batch, InProcess, KnownKeys, Table};
+use crate::protocol::resp::{Batch, InProcess, KnownKeys, Scripting, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::Notify;
 use crate::slowlog::{Latency, SlowLog};
@@ -178,6 +180,14 @@ pub struct Hub {
     pub(crate) loaded: (u64, u64),
     /// A request asked for the server's end (SHUTDOWN).
     pub(crate) stop_requested: bool,
+    /// Scripts and functions.
+    pub scripting: Scripting,
+    /// A script has run for too long, and stands still while others are told so.
+    pub(crate) busy: bool,
+    /// Who serves others while a script runs for too long; lent by whoever lets connections run.
+    pub(crate) host: Arc<Lent<HostFamily>>,
+    /// The number of the next client.
+    pub(crate) next_client: u64,
 }
 
 impl Hub {

@@ -41,6 +41,9 @@ pub mod guide;
 mod handle;
 pub mod hub;
 pub mod keyspace;
+mod lent;
+#[cfg(feature = "lua")]
+mod lua;
 mod memory;
 pub mod number;
 pub mod persistence;
@@ -65,7 +68,7 @@ pub use builder::{BuildError, Builder};
 pub use clock::{Clock, Now, SystemClock};
 pub use config::{Address, Config, Limits, Listen, Scheme, SchemeName};
 pub use conn::Flow;
-pub use engine::{ConnId, Engine};
+pub use engine::{BusyHost, ConnId, Engine};
 pub use handle::{Handle, Pending, SubmitError};
 pub use keyspace::{Keyspace, Seed, Snapshot};
 pub use protocol::custom::{Next, Protocol, ProtocolCx};

@@ -300,12 +300,17 @@ impl Scene<'_> {
     /// Appends something to a connection's output that is no reply to a request of its own.
     pub fn deliver(&mut self, slot: u32, write: impl FnOnce(&mut Reply<'_>)) {
         match &mut self.me {
-            Some(me) if me.client.slot == slot => {
-                write(&mut Reply {
+            Some(me) if me.client.slot == slot => match me.client.in_script {
+                // Its output is what the script reads.
+                Some(resp3) => write(&mut Reply {
+                    resp3,
+                    out: &mut self.hub.scripting.messages,
+                }),
+                None => write(&mut Reply {
                     resp3: me.client.resp3,
                     out: me.out,
-                });
-            }
+                }),
+            },
             _ => {
                 let limit = self.hub.limits.output_bytes_max;
                 let Some(Some(conn)) = self.hub.conns.get_mut(slot as usize) else {

@@ -6,6 +6,7 @@
 //!
 //! Every step of a turn is bounded, so that the next poll is never far. This module must not know protocols or data.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::client::Peer;
 use crate::clock::{Clock, Now, SystemClock};
 use crate::config::{Address, Config, LimitError, Listen, Scheme};
 use crate::conn::Flow;
-use crate::engine::{ConnId, Engine};
+use crate::engine::{BusyHost, ConnId, Engine};
 use crate::faults::HeldBack;
 use crate::handle::Handle;
 use crate::session::{Filled, Session, Stream};
@@ -74,17 +75,26 @@ const LISTENERS: usize = usize::MAX - 1 - u16::MAX as usize;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Server {
+    engine: Engine,
+    net: Net,
+    maintained_ms: u64,
+    maintenance_due: bool,
+    /// How long it may take to answer what has been received, once it is on a thread of its own and stopped.
+    grace: Duration,
+}
+
+/// The server's sockets: all of it but the engine, so that a script which runs for too long can have others served.
+struct Net {
     poll: Poll,
     events: Events,
     handle: Handle,
     clock: Arc<dyn Clock>,
-    engine: Engine,
     listeners: Vec<Listener>,
     sessions: Slab<Session>,
     /// Which session a connection has: by the connection's slot.
     session_of: Vec<u32>,
     /// Sessions that have something to be read or run.
-    ready: Vec<ConnId>,
+    ready: VecDeque<ConnId>,
     touched: Vec<ConnId>,
     /// Connections whose output a test holds back.
     held_back: HeldBack,
@@ -94,10 +104,6 @@ pub struct Server {
     accept_not_before_ms: u64,
     /// There were too many clients: none is accepted until a tenth has gone.
     crowded: bool,
-    maintained_ms: u64,
-    maintenance_due: bool,
-    /// How long it may take to answer what has been received, once it is on a thread of its own and stopped.
-    grace: Duration,
 }
 
 /// Why a server could not be set up.
@@ -196,26 +202,28 @@ impl Server {
         let mut engine = Engine::new(&config, clock.now());
         engine.set_clock(Arc::clone(&clock));
         let mut server = Server {
-            poll,
-            events: Events::with_capacity(EVENTS_PER_TURN),
-            handle: Handle::new(waker),
-            clock,
             engine,
-            listeners: Vec::new(),
-            sessions: Slab::new(),
-            session_of: Vec::new(),
-            ready: Vec::new(),
-            touched: Vec::new(),
-            held_back: HeldBack::default(),
-            read_buffer: vec![0; READ_BYTES],
-            deadlines: Deadlines::default(),
-            accept_not_before_ms: 0,
-            crowded: false,
+            net: Net {
+                poll,
+                events: Events::with_capacity(EVENTS_PER_TURN),
+                handle: Handle::new(waker),
+                clock,
+                listeners: Vec::new(),
+                sessions: Slab::new(),
+                session_of: Vec::new(),
+                ready: VecDeque::new(),
+                touched: Vec::new(),
+                held_back: HeldBack::default(),
+                read_buffer: vec![0; READ_BYTES],
+                deadlines: Deadlines::default(),
+                accept_not_before_ms: 0,
+                crowded: false,
+            },
             maintained_ms: 0,
             maintenance_due: false,
             grace: Duration::from_secs(5),
         };
-        server.clock.attach(&server.handle);
+        server.net.clock.attach(&server.net.handle);
         for listen in config.listen {
             server.listen(listen)?;
         }
@@ -243,22 +251,24 @@ impl Server {
                 return Err(BindError::Bind(listen, io::ErrorKind::Unsupported.into()));
             }
         };
-        let token = Token(LISTENERS + self.listeners.len());
+        let token = Token(LISTENERS + self.net.listeners.len());
         let registered = match &mut acceptor {
             Acceptor::Tcp(tcp) => self
+                .net
                 .poll
                 .registry()
                 .register(tcp, token, Interest::READABLE),
             #[cfg(unix)]
             Acceptor::Unix(unix, _) => {
-                self.poll
+                self.net
+                    .poll
                     .registry()
                     .register(unix, token, Interest::READABLE)
             }
         };
         registered.map_err(|error| BindError::Bind(listen.clone(), error))?;
         self.engine.add_listener(listen.clone(), bound.clone());
-        self.listeners.push(Listener {
+        self.net.listeners.push(Listener {
             acceptor,
             scheme: listen.scheme,
             bound: bound.clone(),
@@ -269,21 +279,22 @@ impl Server {
 
     /// The listeners, in the order in which they were added: protocol, and address (or path).
     pub fn addresses(&self) -> impl Iterator<Item = (Scheme, &str)> {
-        self.listeners
+        self.net
+            .listeners
             .iter()
             .map(|listener| (listener.scheme, &*listener.bound))
     }
 
     /// A way to reach the server from elsewhere.
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.net.handle.clone()
     }
 
     /// The data, typed, at the cost of a function call. The time is read once, here: keys expire by it for as long as the
     /// store is held. What is sent to clients on account of it leaves with the next turn, which does not wait then.
     pub fn store(&mut self) -> Store<'_> {
-        self.engine.set_now(self.clock.now());
-        let waker = Some(&self.handle.shared.waker);
+        self.engine.set_now(self.net.clock.now());
+        let waker = Some(&self.net.handle.shared.waker);
         self.engine.store_with(waker)
     }
 
@@ -316,42 +327,42 @@ impl Server {
 
     /// Whether [`Handle::stop`] was called, or a client asked for the end.
     pub fn is_stopping(&self) -> bool {
-        self.handle.shared.stop.load(Ordering::Acquire) || self.engine.stop_requested()
+        self.net.handle.shared.stop.load(Ordering::Acquire) || self.engine.stop_requested()
     }
 
     /// One turn. Waits for something to do until `timeout` at most (`None`: as long as it takes).
     pub fn turn(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = self.wait_at_most(timeout);
-        match self.poll.poll(&mut self.events, timeout) {
+        match self.net.poll.poll(&mut self.net.events, timeout) {
             Ok(()) => {}
             // A signal: whoever handles it has had its word, and the host may want to look.
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error),
         }
-        let now = self.clock.now();
+        let now = self.net.clock.now();
         self.engine.set_now(now);
         self.engine.settle();
-        self.note_events();
+        self.net.note_events(&self.engine);
         self.run_jobs();
         self.load()?;
-        self.serve_ready();
-        self.flush_touched();
-        self.accept_all(now);
-        self.check_deadlines(now);
+        self.net.serve_ready(&mut self.engine);
+        self.net.flush_touched(&mut self.engine);
+        self.net.accept_all(&mut self.engine, now);
+        self.net.check_deadlines(&mut self.engine, now);
         self.engine.check_waits();
         self.maintain(now);
         self.engine.tend_storage();
         // What came due or was accepted in this turn need not wait for the next poll.
-        self.flush_touched();
+        self.net.flush_touched(&mut self.engine);
         Ok(())
     }
 
     /// Loads for some ms of what the storage has kept.
     fn load(&mut self) -> io::Result<()> {
-        let until_us = self.clock.now().monotonic_us + LOAD_US_PER_TURN;
+        let until_us = self.net.clock.now().monotonic_us + LOAD_US_PER_TURN;
         while self.engine.is_loading() {
             self.engine.load_some().map_err(io::Error::other)?;
-            let now = self.clock.now();
+            let now = self.net.clock.now();
             self.engine.set_now(now);
             if now.monotonic_us >= until_us {
                 break;
@@ -364,33 +375,33 @@ impl Server {
     /// when that is readable, or when this time is over. Zero: at once; `None`: there is nothing to wait for but events.
     /// Ask anew after each turn and each use of the [`store`](Server::store).
     pub fn next_timeout(&self) -> Option<Duration> {
-        let has_output = !self.touched.is_empty() || self.engine.has_touched();
-        if !self.ready.is_empty()
+        let has_output = !self.net.touched.is_empty() || self.engine.has_touched();
+        if !self.net.ready.is_empty()
             || self.maintenance_due
             || has_output
-            || self.handle.shared.has_jobs()
+            || self.net.handle.shared.has_jobs()
             || self.is_stopping()
         {
             return Some(Duration::ZERO);
         }
         let deadlines = [
-            self.deadlines.next_ms(),
+            self.net.deadlines.next_ms(),
             self.engine.next_wait_deadline_ms(),
-            self.held_back.next_ms(),
+            self.net.held_back.next_ms(),
             self.engine.storage_wake_ms(),
         ];
         let mut wake_ms = deadlines.into_iter().flatten().min();
         let mut wake_by =
             |at_ms: u64| wake_ms = Some(wake_ms.map_or(at_ms, |wake_ms| wake_ms.min(at_ms)));
-        if self.listeners.iter().any(|listener| listener.readable) && !self.crowded {
-            wake_by(self.accept_not_before_ms);
+        if self.net.listeners.iter().any(|listener| listener.readable) && !self.net.crowded {
+            wake_by(self.net.accept_not_before_ms);
         }
         if self.engine.keyspace.needs_maintenance() {
             wake_by(self.maintained_ms + MAINTENANCE_INTERVAL_MS);
         }
         // The host may have been busy since the last turn, whose time is not now's any more.
         let wake_us = wake_ms?.saturating_mul(1000);
-        let now_us = self.clock.now().monotonic_us;
+        let now_us = self.net.clock.now().monotonic_us;
         Some(Duration::from_micros(wake_us.saturating_sub(now_us)))
     }
 
@@ -404,19 +415,67 @@ impl Server {
     /// Runs what other threads have submitted, a turn's share of it.
     fn run_jobs(&mut self) {
         for _ in 0..JOBS_PER_TURN {
-            if !self.handle.shared.has_jobs() {
+            if !self.net.handle.shared.has_jobs() {
                 break;
             }
-            let Some(job) = self.handle.shared.take_job() else {
+            let Some(job) = self.net.handle.shared.take_job() else {
                 break;
             };
             // Whoever submits a job after having moved a clock expects it to see that.
-            self.engine.set_now(self.clock.now());
-            job(&mut self.engine.store());
+            self.engine.set_now(self.net.clock.now());
+            self.engine
+                .with_host(&mut self.net, |engine| job(&mut engine.store()));
         }
     }
 
-    fn note_events(&mut self) {
+    fn maintain(&mut self, now: Now) {
+        let due = now.monotonic_ms() >= self.maintained_ms + MAINTENANCE_INTERVAL_MS;
+        if !self.maintenance_due && !due {
+            return;
+        }
+        self.maintained_ms = now.monotonic_ms();
+        self.maintenance_due = (0..MAINTENANCE_STEPS).all(|_| self.engine.maintain());
+    }
+
+    fn shut_down(&mut self, grace: Duration) -> io::Result<bool> {
+        let all_sent = self.answer_all(grace)?;
+        let now = self.net.clock.now();
+        self.engine.set_now(now);
+        self.engine.close_storage().map_err(io::Error::other)?;
+        Ok(all_sent)
+    }
+
+    fn answer_all(&mut self, grace: Duration) -> io::Result<bool> {
+        let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
+        let now = self.net.clock.now();
+        self.engine.set_now(now);
+        // Who is connected and what lies in the sockets has been received, as far as its senders can tell.
+        for listener in &mut self.net.listeners {
+            listener.readable = true;
+        }
+        self.net.accept_all(&mut self.engine, now);
+        self.net.listeners.clear();
+        // Half of the time at most goes to those who never stop sending; the rest is for the answers.
+        self.net.read_out(
+            &mut self.engine,
+            now.monotonic_us.saturating_add(grace_us / 2),
+        );
+        self.engine.finish_all();
+        let deadline_us = now.monotonic_us.saturating_add(grace_us);
+        loop {
+            self.net.flush_touched(&mut self.engine);
+            let now_us = self.net.clock.now().monotonic_us;
+            if self.net.sessions.is_empty() || now_us >= deadline_us {
+                return Ok(self.net.sessions.is_empty());
+            }
+            self.turn(Some(Duration::from_micros(deadline_us - now_us)))?;
+            self.engine.finish_all();
+        }
+    }
+}
+
+impl Net {
+    fn note_events(&mut self, engine: &Engine) {
         for event in &self.events {
             match event.token() {
                 WAKE => {}
@@ -440,10 +499,10 @@ impl Server {
                     session.note(event);
                     if !session.listed {
                         session.listed = true;
-                        self.ready.push(id);
+                        self.ready.push_back(id);
                     }
                     // Room in the socket may be what its output waits for.
-                    if event.is_writable() && !self.engine.output(id).is_empty() {
+                    if event.is_writable() && !engine.output(id).is_empty() {
                         self.touched.push(id);
                     }
                 }
@@ -458,21 +517,23 @@ impl Server {
             .filter(|session| session.id == id)
     }
 
-    fn serve_ready(&mut self) {
-        let count = self.ready.len().min(EVENTS_PER_TURN);
-        let batch: Vec<ConnId> = self.ready.drain(..count).collect();
-        for id in batch {
-            if self.serve(id)
+    fn serve_ready(&mut self, engine: &mut Engine) {
+        // One by one, so that those behind a script that runs for too long can be told so.
+        for _ in 0..self.ready.len().min(EVENTS_PER_TURN) {
+            let Some(id) = self.ready.pop_front() else {
+                break;
+            };
+            if self.serve(engine, id)
                 && let Some(session) = self.session(id)
             {
                 session.listed = true;
-                self.ready.push(id);
+                self.ready.push_back(id);
             }
         }
     }
 
     /// Gives one connection its share of the turn; true when it could use another.
-    fn serve(&mut self, id: ConnId) -> bool {
+    fn serve(&mut self, engine: &mut Engine, id: ConnId) -> bool {
         let Some(&index) = self.session_of.get(id.slot as usize) else {
             return false;
         };
@@ -484,38 +545,46 @@ impl Server {
             return false;
         };
         session.listed = false;
-        match self.engine.flow(id) {
-            Some(Flow::Turn) => self.engine.resume(id),
+        match engine.flow(id) {
+            Some(Flow::Turn) => engine.with_host(self, |engine| engine.resume(id)),
             // Above the high-water mark it is not read; once it is done it need not be.
-            _ if !session.is_readable() || !self.engine.takes_input(id) => {}
-            _ => match session.fill(&mut self.read_buffer) {
-                Filled::Bytes(count) => self.engine.receive(id, &self.read_buffer[..count]),
-                Filled::Nothing => {}
-                Filled::Eof => self.engine.receive_eof(id),
-                Filled::Broken => self.close(id),
-            },
+            _ if !session.is_readable() || !engine.takes_input(id) => {}
+            _ => {
+                // It is needed again while a script that runs for too long has others served.
+                let mut buffer = std::mem::take(&mut self.read_buffer);
+                buffer.resize(READ_BYTES, 0);
+                match session.fill(&mut buffer) {
+                    Filled::Bytes(count) => {
+                        engine.with_host(self, |engine| engine.receive(id, &buffer[..count]));
+                    }
+                    Filled::Nothing => {}
+                    Filled::Eof => engine.receive_eof(id),
+                    Filled::Broken => self.close(engine, id),
+                }
+                self.read_buffer = buffer;
+            }
         }
-        self.engine.flow(id) == Some(Flow::Turn)
-            || self.engine.takes_input(id)
+        engine.flow(id) == Some(Flow::Turn)
+            || engine.takes_input(id)
                 && self
                     .session(id)
                     .is_some_and(|session| session.is_readable())
     }
 
     /// Sends what connections have to say, and closes those that are finished.
-    fn flush_touched(&mut self) {
+    fn flush_touched(&mut self, engine: &mut Engine) {
         let mut touched = std::mem::take(&mut self.touched);
-        self.engine.take_touched(&mut touched);
-        let now_us = self.engine.hub.now.monotonic_us;
+        engine.take_touched(&mut touched);
+        let now_us = engine.hub.now.monotonic_us;
         let delay_us = self.handle.shared.faults.delay_us();
         self.held_back.exchange(&mut touched, delay_us, now_us);
         for id in touched.drain(..) {
-            self.flush(id);
+            self.flush(engine, id);
         }
         self.touched = touched;
     }
 
-    fn flush(&mut self, id: ConnId) {
+    fn flush(&mut self, engine: &mut Engine, id: ConnId) {
         let Some(&index) = self.session_of.get(id.slot as usize) else {
             return;
         };
@@ -527,32 +596,32 @@ impl Server {
             return;
         };
         loop {
-            let bytes = self.engine.output(id);
-            if bytes.is_empty() || self.engine.is_finished(id) {
+            let bytes = engine.output(id);
+            if bytes.is_empty() || engine.is_finished(id) {
                 break;
             }
             match session.flush(bytes) {
                 Ok(0) => break,
-                Ok(count) => self.engine.sent(id, count),
-                Err(_) => return self.close(id),
+                Ok(count) => engine.sent(id, count),
+                Err(_) => return self.close(engine, id),
             }
         }
-        if self.engine.is_finished(id) {
-            return self.close(id);
+        if engine.is_finished(id) {
+            return self.close(engine, id);
         }
-        if self.engine.flow(id) == Some(Flow::Turn) && !session.listed {
+        if engine.flow(id) == Some(Flow::Turn) && !session.listed {
             session.listed = true;
-            self.ready.push(id);
+            self.ready.push_back(id);
         }
-        if !self.engine.output(id).is_empty() {
+        if !engine.output(id).is_empty() {
             // What did not go out at once is watched, in case it never does.
-            self.watch(id);
+            self.watch(engine, id);
         }
     }
 
     /// Sees to it that the connection is looked at when its next deadline comes.
-    fn watch(&mut self, id: ConnId) {
-        let Some(deadline_ms) = self.engine.check_deadline(id) else {
+    fn watch(&mut self, engine: &mut Engine, id: ConnId) {
+        let Some(deadline_ms) = engine.check_deadline(id) else {
             return;
         };
         if let Some(session) = self.session(id)
@@ -563,8 +632,8 @@ impl Server {
         }
     }
 
-    fn close(&mut self, id: ConnId) {
-        self.engine.close(id);
+    fn close(&mut self, engine: &mut Engine, id: ConnId) {
+        engine.close(id);
         let Some(&index) = self.session_of.get(id.slot as usize) else {
             return;
         };
@@ -579,13 +648,13 @@ impl Server {
             let _ = self.poll.registry().deregister(session.source());
             debug!("connection closed, {} left", self.sessions.len());
         }
-        let limit = self.engine.limits().clients_max;
+        let limit = engine.limits().clients_max;
         if self.crowded && self.sessions.len() <= limit - limit.div_ceil(10) {
             self.crowded = false;
         }
     }
 
-    fn accept_all(&mut self, now: Now) {
+    fn accept_all(&mut self, engine: &mut Engine, now: Now) {
         if self.crowded || now.monotonic_ms() < self.accept_not_before_ms {
             return;
         }
@@ -595,7 +664,7 @@ impl Server {
                     break;
                 }
                 match self.listeners[index].acceptor.accept() {
-                    Ok((stream, peer)) => self.admit(index, stream, peer),
+                    Ok((stream, peer)) => self.admit(engine, index, stream, peer),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         self.listeners[index].readable = false
                     }
@@ -612,7 +681,7 @@ impl Server {
         }
     }
 
-    fn admit(&mut self, listener: usize, stream: Stream, peer: Peer) {
+    fn admit(&mut self, engine: &mut Engine, listener: usize, stream: Stream, peer: Peer) {
         if self.handle.shared.faults.takes_connection() {
             return;
         }
@@ -622,8 +691,8 @@ impl Server {
             #[cfg(unix)]
             Stream::Unix(_) => {}
         }
-        let Some(id) = self.engine.open(listener, peer) else {
-            stream.say_and_close(self.engine.refusal(listener));
+        let Some(id) = engine.open(listener, peer) else {
+            stream.say_and_close(engine.refusal(listener));
             if !self.crowded {
                 info!(
                     "{} clients are too many: no more are accepted for now",
@@ -641,12 +710,12 @@ impl Server {
         let session = &mut self.sessions[index];
         if let Err(error) = session.register(self.poll.registry(), Token(id.to_u64() as usize)) {
             warn!("cannot watch a connection: {error}");
-            return self.close(id);
+            return self.close(engine, id);
         }
-        self.watch(id);
+        self.watch(engine, id);
     }
 
-    fn check_deadlines(&mut self, now: Now) {
+    fn check_deadlines(&mut self, engine: &mut Engine, now: Now) {
         while let Some((deadline_ms, number)) = self.deadlines.pop_due(now.monotonic_ms()) {
             let id = ConnId::from_u64(number);
             // Of several deadlines that a session got, only the earliest is looked at.
@@ -654,55 +723,13 @@ impl Server {
                 && session.deadline_ms == deadline_ms
             {
                 session.deadline_ms = u64::MAX;
-                self.watch(id);
+                self.watch(engine, id);
             }
-        }
-    }
-
-    fn maintain(&mut self, now: Now) {
-        let due = now.monotonic_ms() >= self.maintained_ms + MAINTENANCE_INTERVAL_MS;
-        if !self.maintenance_due && !due {
-            return;
-        }
-        self.maintained_ms = now.monotonic_ms();
-        self.maintenance_due = (0..MAINTENANCE_STEPS).all(|_| self.engine.maintain());
-    }
-
-    fn shut_down(&mut self, grace: Duration) -> io::Result<bool> {
-        let all_sent = self.answer_all(grace)?;
-        let now = self.clock.now();
-        self.engine.set_now(now);
-        self.engine.close_storage().map_err(io::Error::other)?;
-        Ok(all_sent)
-    }
-
-    fn answer_all(&mut self, grace: Duration) -> io::Result<bool> {
-        let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
-        let now = self.clock.now();
-        self.engine.set_now(now);
-        // Who is connected and what lies in the sockets has been received, as far as its senders can tell.
-        for listener in &mut self.listeners {
-            listener.readable = true;
-        }
-        self.accept_all(now);
-        self.listeners.clear();
-        // Half of the time at most goes to those who never stop sending; the rest is for the answers.
-        self.read_out(now.monotonic_us.saturating_add(grace_us / 2));
-        self.engine.finish_all();
-        let deadline_us = now.monotonic_us.saturating_add(grace_us);
-        loop {
-            self.flush_touched();
-            let now_us = self.clock.now().monotonic_us;
-            if self.sessions.is_empty() || now_us >= deadline_us {
-                return Ok(self.sessions.is_empty());
-            }
-            self.turn(Some(Duration::from_micros(deadline_us - now_us)))?;
-            self.engine.finish_all();
         }
     }
 
     /// Serves every session until its socket is empty, share by share, so that none waits for another.
-    fn read_out(&mut self, deadline_us: u64) {
+    fn read_out(&mut self, engine: &mut Engine, deadline_us: u64) {
         self.ready.clear();
         let mut left: Vec<ConnId> = Vec::with_capacity(self.sessions.len());
         for (_, session) in &mut self.sessions {
@@ -712,22 +739,40 @@ impl Server {
         }
         while !left.is_empty() && self.clock.now().monotonic_us < deadline_us {
             left.retain(|&id| {
-                let wants_more = self.serve(id);
+                let wants_more = self.serve(engine, id);
                 if let Some(session) = self.session(id) {
                     session.listed = wants_more;
                 }
                 wants_more
             });
-            self.flush_touched();
+            self.flush_touched(engine);
         }
-        self.ready.append(&mut left);
+        self.ready.extend(left);
+    }
+}
+
+impl BusyHost for Net {
+    fn busy_turn(&mut self, engine: &mut Engine) -> bool {
+        if self
+            .poll
+            .poll(&mut self.events, Some(Duration::ZERO))
+            .is_ok()
+        {
+            self.note_events(engine);
+        }
+        let now = self.clock.now();
+        engine.set_now(now);
+        self.serve_ready(engine);
+        self.flush_touched(engine);
+        self.accept_all(engine, now);
+        self.handle.shared.stop.load(Ordering::Acquire) || engine.stop_requested()
     }
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server")
-            .field("listeners", &self.listeners)
+            .field("listeners", &self.net.listeners)
             .field("engine", &self.engine)
             .finish()
     }
@@ -736,7 +781,7 @@ impl std::fmt::Debug for Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Whoever waits for a job that was never run is told.
-        self.handle.shared.close();
+        self.net.handle.shared.close();
     }
 }
 
@@ -745,7 +790,7 @@ impl std::os::fd::AsRawFd for Server {
     /// The poller's descriptor (an epoll or kqueue): readable when a turn has something to do. To be watched for reading,
     /// level-triggered; see [`Server::next_timeout`] for what it does not tell.
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.poll.as_raw_fd()
+        self.net.poll.as_raw_fd()
     }
 }
 

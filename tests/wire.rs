@@ -81,6 +81,7 @@ transcripts! {
     cross
     cross_databases
     draw_limits
+    functions
     geo
     hash
     hyperloglog
@@ -138,6 +139,7 @@ transcripts! {
     resp_unknown
     resp_zset
     resp_zset_blocking
+    scripting
     set
     sort
     sorted_set

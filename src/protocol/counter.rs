@@ -50,6 +50,7 @@ impl Counter {
         let (argument, rest) = (words.next(), words.next());
         let is = |name: &str| command.eq_ignore_ascii_case(name.as_bytes());
         let reply = match (argument, rest) {
+            _ if cx.hub.busy && !is("quit") => Reply::Error,
             (None, None) if is("get") && cx.hub.gate != Gate::Loading => {
                 return self.get(cx, consumed);
             }

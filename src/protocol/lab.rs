@@ -66,6 +66,12 @@ impl Lab {
             return Step::Close;
         }
         match message.split_first() {
+            // A write that cannot be done now must not be lost in silence.
+            Some((b's', _)) if cx.hub.busy => Step::Close,
+            Some((b'r', _)) if cx.hub.busy => {
+                self.reply(b"", cx.out);
+                Step::Done(consumed)
+            }
             Some((b's', rest)) => {
                 let Some(colon) = memchr::memchr(b':', rest) else {
                     return Step::Close;

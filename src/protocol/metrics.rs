@@ -38,6 +38,9 @@ impl Metrics {
 
 /// Runs one line; `None` is the error.
 fn run(line: &[u8], cx: &mut Cx<'_>) -> Option<()> {
+    if cx.hub.busy {
+        return None;
+    }
     let mut words = line
         .split(|byte| matches!(byte, b' ' | b'\t'))
         .filter(|word| !word.is_empty());

@@ -61,6 +61,7 @@ impl Speicher {
         };
         self.expected = None;
         match Request::parse(body) {
+            Some(_) if cx.hub.busy => cx.out.tail().extend_from_slice(UNAVAILABLE),
             Some(request) => request.run(cx),
             None => reply(Status::BadRequest, cx),
         }

@@ -97,6 +97,10 @@ const PARAMETERS: &[Parameter] = &[
         .persistence
         .growth_percent),
     fixed("bind", |_| "127.0.0.1".to_owned()),
+    number!("busy-reply-threshold", 0..=i64::MAX, |cx| cx
+        .hub
+        .scripting
+        .time_limit_ms),
     fixed("databases", |cx| cx.keyspace.databases().to_string()),
     number!("hash-max-listpack-entries", 0..=i64::MAX, |cx| cx
         .keyspace
@@ -143,6 +147,14 @@ const PARAMETERS: &[Parameter] = &[
         .keyspace
         .settings
         .list_max_listpack_size),
+    bytes!("lua-memory-limit", 0..=i64::MAX, |cx| cx
+        .hub
+        .scripting
+        .memory_limit_bytes),
+    number!("lua-time-limit", 0..=i64::MAX, |cx| cx
+        .hub
+        .scripting
+        .time_limit_ms),
     number!("maxclients", 1..=1_000_000, |cx| cx.hub.limits.clients_max),
     fixed("maxmemory", |_| "0".to_owned()),
     fixed("maxmemory-policy", |_| "noeviction".to_owned()),

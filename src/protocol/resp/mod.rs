@@ -40,6 +40,7 @@ mod registered;
 mod reply;
 mod saving;
 mod scan;
+mod scripting;
 mod server;
 mod set;
 mod sort;
@@ -59,6 +60,7 @@ pub use error::CommandError;
 pub use lookup::Table;
 pub use registered::{CommandCx, CommandRef, CommandSpec, RegisterError, Registered};
 pub use reply::Reply;
+pub use scripting::Scripting;
 pub use table::FAMILIES;
 pub use value::{ErrorReply, Items, ReplyBuffer, ReplyRef, RespValue};
 
@@ -326,7 +328,8 @@ impl Batch {
 /// Runs one request, or queues it, and lets follow what follows. Whatever is wrong with it is answered.
 #[inline]
 fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
-    if cx.client.special || !cx.hub.monitors.is_empty() || cx.hub.gate != Gate::Open {
+    let is_special = cx.client.special || !cx.hub.monitors.is_empty();
+    if is_special || cx.hub.gate != Gate::Open || cx.hub.busy {
         special::dispatch(command, args, cx);
     } else {
         match resolve(command.as_ref(), args) {

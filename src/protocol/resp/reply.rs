@@ -42,6 +42,28 @@ impl Reply<'_> {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// A short text as a script has it, whatever bytes it is made of; line breaks become blanks.
+    pub fn simple_bytes(&mut self, text: &[u8]) {
+        self.one_line(b'+', text);
+    }
+
+    /// An error as a script has it, its code in front; line breaks become blanks.
+    pub fn error_bytes(&mut self, text: &[u8]) {
+        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
+        self.one_line(b'-', &text[..end.map_or(0, |last| last + 1)]);
+    }
+
+    fn one_line(&mut self, kind: u8, text: &[u8]) {
+        let without_breaks = |byte: &u8| match byte {
+            b'\r' | b'\n' => b' ',
+            byte => *byte,
+        };
+        let out = self.out.tail();
+        out.push(kind);
+        out.extend(text.iter().map(without_breaks));
+        out.extend_from_slice(b"\r\n");
+    }
+
     /// An integer.
     #[inline]
     pub fn integer(&mut self, value: i64) {
@@ -133,6 +155,30 @@ impl Reply<'_> {
             out.extend_from_slice(b"\r\n");
         } else {
             self.bulk(text.as_bytes());
+        }
+    }
+
+    /// Text of any format (three letters, as `txt`); in RESP2 a byte string.
+    pub fn verbatim_as(&mut self, format: &[u8], text: &[u8]) {
+        if !self.resp3 {
+            return self.bulk(text);
+        }
+        self.header(b'=', text.len() + 4);
+        let out = self.out.tail();
+        // It is three letters whatever was given.
+        let letters = format.iter().copied().chain(std::iter::repeat(b' '));
+        out.extend(letters.take(3));
+        out.push(b':');
+        out.extend_from_slice(text);
+        out.extend_from_slice(b"\r\n");
+    }
+
+    /// An integer of any size, as its digits; in RESP2 a byte string.
+    pub fn big_number(&mut self, digits: &[u8]) {
+        if self.resp3 {
+            self.one_line(b'(', digits);
+        } else {
+            self.bulk(digits);
         }
     }
 

@@ -93,6 +93,9 @@ pub fn shutdown(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     if abort {
         return Err(CommandError::text("ERR No shutdown in progress."));
     }
+    if cx.hub.busy && !no_save {
+        return Err(CommandError::text(cx.hub.scripting.busy_text()));
+    }
     if cx.hub.persistence.failure().is_some() && !no_save && !force {
         return Err(CommandError::text(
             "ERR Errors trying to SHUTDOWN. Check logs.",

@@ -44,6 +44,7 @@ fn answer(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
     let resolved = resolve(command.as_ref(), args).and_then(|command| {
         check_storage(&command, cx)?;
         check_subscribed(&command, cx)?;
+        check_busy(&command, cx)?;
         Ok(command)
     });
     match resolved {
@@ -106,6 +107,21 @@ fn check_storage(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> {
             .iter()
             .try_for_each(|request| check_gate(&request.command, cx)),
         _ => Ok(()),
+    }
+}
+
+/// While a script runs for too long, little else may be done than to end it.
+fn check_busy(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> {
+    if cx.hub.busy && !command.has(flag::ALLOW_BUSY) {
+        return Err(CommandError::text(cx.hub.scripting.busy_text()));
+    }
+    Ok(())
+}
+
+/// Shows a command that runs a script to monitors, before the commands of the script are shown.
+pub(super) fn show_script(args: Args<'_>, cx: &mut Cx<'_>) {
+    if !cx.hub.monitors.is_empty() {
+        show_to_monitors(args, cx);
     }
 }
 
@@ -188,6 +204,7 @@ fn remember_reads(command: &Command, args: Args<'_>, cx: &mut Cx<'_>) {
 fn show_to_monitors(args: Args<'_>, cx: &mut Cx<'_>) {
     let now_us = cx.hub.now.unix_us;
     let address = match cx.client.peer {
+        _ if cx.client.in_script.is_some() => "lua".to_owned(),
         Peer::Tcp(address) => address.to_string(),
         Peer::Unix => "unix:".to_owned(),
         Peer::InProcess => "in-process".to_owned(),

@@ -12,6 +12,7 @@ mod hyperloglog;
 mod json;
 mod list;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
 mod sorted_set;
@@ -33,6 +34,7 @@ pub const FAMILIES: &[&[Command]] = &[
     json::COMMANDS,
     list::COMMANDS,
     pubsub::COMMANDS,
+    scripting::COMMANDS,
     server::COMMANDS,
     set::COMMANDS,
     sorted_set::COMMANDS,
