@@ -304,9 +304,12 @@ fn integer(bytes: &[u8], big_endian: bool, is_signed: bool) -> f64 {
     value as i64 as f64
 }
 
+/// Half of the numbers that 64 bits hold.
+const HALF: f64 = 9_223_372_036_854_775_808.0;
+
 /// As C on x86-64 converts a `double` to a `long`: what does not fit is the smallest.
 pub fn to_c_long(number: f64) -> i64 {
-    if number >= -9_223_372_036_854_775_808.0 && number < 9_223_372_036_854_775_808.0 {
+    if (-HALF..HALF).contains(&number) {
         number as i64
     } else {
         i64::MIN
@@ -315,7 +318,6 @@ pub fn to_c_long(number: f64) -> i64 {
 
 /// The same to an `unsigned long`.
 fn to_c_unsigned_long(number: f64) -> u64 {
-    const HALF: f64 = 9_223_372_036_854_775_808.0;
     if number < HALF {
         to_c_long(number) as u64
     } else {

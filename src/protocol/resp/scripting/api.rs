@@ -74,7 +74,7 @@ fn sha1hex(lua: &Lua, values: MultiValue) -> mlua::Result<mlua::LuaString> {
     if values.len() != 1 {
         return Err(raised("wrong number of arguments"));
     }
-    let text = match values.get(0) {
+    let text = match values.front() {
         Some(Value::String(text)) => text.as_bytes().to_vec(),
         Some(value @ (Value::Integer(_) | Value::Number(_))) => {
             crate::lua::number_text(crate::lua::as_number(value).unwrap_or_default())
@@ -86,7 +86,7 @@ fn sha1hex(lua: &Lua, values: MultiValue) -> mlua::Result<mlua::LuaString> {
 
 /// A table with an error; it has a code in front, `ERR` unless the text has one.
 fn error_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
-    let (1, Some(Value::String(text))) = (values.len(), values.get(0)) else {
+    let (1, Some(Value::String(text))) = (values.len(), values.front()) else {
         return error_table(lua, "ERR wrong number or type of arguments");
     };
     let text = text.as_bytes();
@@ -119,7 +119,7 @@ fn error_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
 }
 
 fn status_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
-    let (1, Some(text @ Value::String(_))) = (values.len(), values.get(0)) else {
+    let (1, Some(text @ Value::String(_))) = (values.len(), values.front()) else {
         return error_table(lua, "ERR wrong number or type of arguments");
     };
     let table = lua.create_table()?;
@@ -131,7 +131,7 @@ fn log(_: &Lua, values: MultiValue) -> mlua::Result<()> {
     if values.len() < 2 {
         return Err(raised("redis.log() requires two arguments or more."));
     }
-    let Some(level) = values.get(0).and_then(crate::lua::as_number) else {
+    let Some(level) = values.front().and_then(crate::lua::as_number) else {
         return Err(raised("First argument must be a number (log level)."));
     };
     let words: Vec<String> = values
@@ -159,7 +159,7 @@ fn set_resp(lua: &Lua, lent: &Calls) -> mlua::Result<Function> {
         if values.len() != 1 {
             return Err(raised("redis.setresp() requires one argument."));
         }
-        let version = values.get(0).and_then(crate::lua::as_number);
+        let version = values.front().and_then(crate::lua::as_number);
         let resp3 = match version.map(|version| version as i64) {
             Some(2) => false,
             Some(3) => true,
@@ -179,7 +179,7 @@ fn set_repl(lua: &Lua, lent: &Calls) -> mlua::Result<Function> {
         if values.len() != 1 {
             return Err(raised("redis.set_repl() requires two arguments."));
         }
-        let flags = values.get(0).and_then(crate::lua::as_number);
+        let flags = values.front().and_then(crate::lua::as_number);
         if !(0..=3).contains(&(flags.unwrap_or(0.0) as i64)) {
             return Err(raised(
                 "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.",

@@ -62,7 +62,7 @@ pub fn is_name(name: &[u8]) -> bool {
 }
 
 fn read(values: &MultiValue) -> Result<(FunctionInfo, Function), &'static str> {
-    match (values.len(), values.get(0), values.get(1)) {
+    match (values.len(), values.front(), values.get(1)) {
         (1, Some(Value::Table(table)), _) => read_named(table),
         (1, ..) => Err(
             "calling redis.register_function with a single argument is only applicable to Lua table (representing \
