@@ -4,7 +4,7 @@
 //! DIR/lock                            held by the process that uses the directory
 //! DIR/snapshot-<n>.pentad             what there was before group n
 //! DIR/journal-<n>.pentad              a segment: groups from number n on (and more segments behind it)
-//! DIR/snapshot-<n>.tmp                a snapshot that is not complete
+//! DIR/snapshot-<n>.tmp                a snapshot that is not complete; so are segments that are written anew
 //! ```
 //!
 //! A *group* is the changes of one request; groups are numbered from 1. The groups of one turn are one frame, so that
@@ -13,7 +13,8 @@
 //! has been lost that must not be.
 //!
 //! After a failed write or sync, the files that are in doubt are left as they are, and all groups that are not known to
-//! be on the disk are written anew to another segment. Groups that are there twice are told by their numbers.
+//! be on the disk are written anew to another segment; so they are after every start, for a failed sync may have been the
+//! last thing that happened. Groups that are there twice are told by their numbers.
 //!
 //! This module must not know what a group means. What a crash leaves is read in `recovery.rs`.
 
@@ -169,18 +170,28 @@ impl<D: Disk> Journal<D> {
     /// Everything has been read: from now on it is written.
     fn begin_writing(&mut self, found: recovery::End) -> Result<(), StorageError> {
         self.next = found.next;
-        // What was there is not written again, whatever became of it: it is what we begin with.
-        self.synced = found.next;
+        self.synced = found.synced;
         self.out_first = found.next;
         self.segments = found.segments;
         self.snapshot = found.snapshot;
         self.garbage = found.garbage;
         self.journal_bytes = found.journal_bytes;
         self.snapshot_bytes = found.snapshot_bytes;
-        recovery::remove_temporary(&mut self.disk)
-            .and_then(|()| self.begin_segment(found.next))
-            .and_then(|()| self.sync_all())
-            .map_err(|error| self.error("begin a segment in", error))
+        let doubtful = found.doubtful;
+        let begun = recovery::remove_temporary(&mut self.disk);
+        let begun = begun.and_then(|()| match (doubtful.front(), self.options.fsync) {
+            (Some(_), Fsync::No) => self.begin_segment(found.next),
+            (Some(oldest), _) => self.write_segment(oldest.first, |disk, file| {
+                recovery::copy_frames(disk, &doubtful, file)
+            }),
+            (None, _) => self
+                .begin_segment(found.next)
+                .and_then(|()| self.sync_all()),
+        });
+        for file in found.open {
+            self.disk.close(file);
+        }
+        begun.map_err(|error| self.error("begin a segment in", error))
     }
 
     fn error(&self, what: &'static str, error: io::Error) -> StorageError {
@@ -218,6 +229,41 @@ impl<D: Disk> Journal<D> {
             first,
             bytes: HEADER_BYTES as u64,
         });
+        Ok(())
+    }
+
+    /// Makes a segment of groups that are in another, perhaps in one of the same name: so it has its name only when it is
+    /// on the disk. It is written to from now on; all groups that there are, are on the disk.
+    fn write_segment(
+        &mut self,
+        first: u64,
+        fill: impl FnOnce(&mut D, FileId) -> io::Result<u64>,
+    ) -> io::Result<()> {
+        let name = segment_name(first);
+        let temporary = name.replace(".pentad", ".tmp");
+        let file = self.disk.create(&temporary)?;
+        let head = header(JOURNAL_MAGIC, [first, self.synced]);
+        let disk = &mut self.disk;
+        let filled = append_all(disk, file, &head).and_then(|()| fill(disk, file));
+        let written = filled.and_then(|bytes| {
+            disk.sync(&[file])?;
+            disk.rename(&temporary, &name)?;
+            disk.sync(&[DIRECTORY])?;
+            Ok(bytes)
+        });
+        let bytes = written.inspect_err(|_| self.disk.close(file))?;
+        self.garbage.retain(|old| *old != name);
+        if !self.segments.contains(&name) {
+            self.segments.push(name);
+        }
+        self.journal_bytes += bytes;
+        self.segment = Some(Segment {
+            file,
+            first,
+            bytes: HEADER_BYTES as u64 + bytes,
+        });
+        self.directory_unsynced = false;
+        self.synced = self.next;
         Ok(())
     }
 
@@ -313,7 +359,10 @@ impl<D: Disk> Journal<D> {
         let Some(done) = self.syncing.take() else {
             return Ok(());
         };
-        result?;
+        if let Err(error) = result {
+            self.unsynced.extend(done.files);
+            return Err(error);
+        }
         self.synced = done.groups;
         self.out.drain(..done.bytes);
         self.written -= done.bytes;
@@ -396,9 +445,15 @@ impl<D: Disk> Journal<D> {
             self.out_first = self.next;
         }
         self.written = 0;
-        self.begin_segment(self.out_first)?;
-        self.write_out()?;
-        self.sync_all()
+        let out = std::mem::take(&mut self.out);
+        let written = self.write_segment(self.out_first, |disk, file| {
+            append_all(disk, file, &out)?;
+            Ok(out.len() as u64)
+        });
+        self.out = out;
+        written?;
+        self.out.clear();
+        Ok(())
     }
 }
 

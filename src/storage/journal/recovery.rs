@@ -3,7 +3,12 @@
 //! Groups are applied in the order of their numbers; one that has been applied is skipped when it comes again. What
 //! cannot be read ends its file, but what stands behind it is still looked at: if any frame says that a group was on the
 //! disk which now is nowhere, something has been lost, and nothing is done about it without being told.
+//!
+//! That a group can be read does not mean that it is on the disk: when a sync fails, a system may show the bytes all the
+//! same, hold them for written, and lose them in the next crash. So groups that nothing says to have been on the disk are
+//! written anew before anybody is served.
 
+use std::collections::VecDeque;
 use std::io;
 
 use log::info;
@@ -21,6 +26,8 @@ use crate::varint::{Malformed, Reader};
 const READ_BYTES: usize = 1024 * 1024;
 /// Bytes that are checked for frames behind a bad place, at most.
 const SEARCH_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of frames that are written anew at most. There are more only if nobody cared for syncs (`no`).
+const DOUBTFUL_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// What to do when damage is found.
 const ADVICE: &str = "pentad check DIR shows all, pentad repair DIR sets aside what cannot be read, and what is behind it";
 
@@ -68,6 +75,9 @@ pub struct Recovery {
     /// Segments with nothing in them that the snapshot does not have.
     garbage: Vec<String>,
     open: Vec<FileId>,
+    /// Frames with groups that nothing says to have been on the disk.
+    doubtful: VecDeque<Doubtful>,
+    doubtful_bytes: u64,
     bytes_total: u64,
     bytes_read: u64,
     snapshot_bytes: u64,
@@ -89,11 +99,27 @@ pub struct Cut {
     pub bytes: u64,
 }
 
+/// A frame whose groups may be lost in the next crash, though they can be read.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubtful {
+    file: FileId,
+    offset: u64,
+    bytes: u64,
+    pub first: u64,
+    end: u64,
+}
+
 /// What reading came to.
 #[derive(Debug)]
 pub struct End {
     /// The number of the next group.
     pub next: u64,
+    /// All groups before this one are known to be on the disk.
+    pub synced: u64,
+    /// Frames with the groups from there on; no more than are worth the time.
+    pub doubtful: VecDeque<Doubtful>,
+    /// The segments' files, which are to be closed.
+    pub open: Vec<FileId>,
     pub segments: Vec<String>,
     pub snapshot: Option<String>,
     pub garbage: Vec<String>,
@@ -167,6 +193,8 @@ impl Recovery {
             cuts: Vec::new(),
             garbage: snapshots.into_iter().map(|file| file.0).collect(),
             open: Vec::new(),
+            doubtful: VecDeque::new(),
+            doubtful_bytes: 0,
             bytes_total,
             bytes_read: 0,
             snapshot_bytes: 0,
@@ -455,6 +483,7 @@ impl Recovery {
                 source.bad_at = Some(if source.groups_end == 0 { 0 } else { offset });
                 self.note_bad(&source.name, offset, "the groups before it are missing");
             }
+            let before = self.next;
             let read = self.read_groups(payload, source.bad_at.is_none(), into);
             match read? {
                 Ok(end) => source.groups_end = source.groups_end.max(end),
@@ -474,10 +503,31 @@ impl Recovery {
                     why: String::new(),
                 });
             }
+            if self.next > before {
+                self.note_doubtful(Doubtful {
+                    file: source.file,
+                    offset,
+                    bytes: len as u64,
+                    first,
+                    end: self.next,
+                });
+            }
             source.at += len;
             handled += len;
         }
         Ok(false)
+    }
+
+    /// Keeps a frame in mind that was applied, and forgets those that are known to be on the disk.
+    fn note_doubtful(&mut self, frame: Doubtful) {
+        self.doubtful_bytes += frame.bytes;
+        self.doubtful.push_back(frame);
+        while let Some(oldest) = self.doubtful.front()
+            && (oldest.end <= self.required || self.doubtful_bytes > DOUBTFUL_BYTES_MAX)
+        {
+            self.doubtful_bytes -= oldest.bytes;
+            self.doubtful.pop_front();
+        }
     }
 
     /// Whether a frame of a segment may begin here: a quick look, where most places are none.
@@ -524,14 +574,12 @@ impl Recovery {
     /// Everything has been read: makes sure that it stays.
     fn finish<D: Disk>(&mut self, disk: &mut D) -> Result<End, StorageError> {
         // Only the process may have crashed, and what was read may not be on the disk yet.
-        let mut files = std::mem::take(&mut self.open);
+        let open = std::mem::take(&mut self.open);
+        let mut files = open.clone();
         files.push(DIRECTORY);
         let place = disk.place();
         disk.sync(&files)
             .map_err(|error| io_error("sync", &place, error))?;
-        for file in files {
-            disk.close(file);
-        }
         let segments = self.segments.iter().map(|file| file.0.clone());
         let segments = segments
             .filter(|name| !self.garbage.contains(name))
@@ -543,6 +591,9 @@ impl Recovery {
             });
         Ok(End {
             next: self.next,
+            synced: self.required,
+            doubtful: std::mem::take(&mut self.doubtful),
+            open,
             segments: segments.collect(),
             snapshot: self.snapshot.take().map(|file| file.0),
             garbage: std::mem::take(&mut self.garbage),
@@ -640,10 +691,38 @@ pub fn cut<D: Disk>(disk: &mut D, cut: &Cut) -> Result<(), StorageError> {
     result.map_err(|error| io_error("cut", &cut.name, error))
 }
 
-/// Removes what a snapshot that was not finished has left.
+/// Appends frames to another file; gives how many bytes they were.
+pub fn copy_frames<D: Disk>(
+    disk: &mut D,
+    frames: &VecDeque<Doubtful>,
+    to: FileId,
+) -> io::Result<u64> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut copied = 0;
+    for frame in frames {
+        let mut left = frame.bytes;
+        while left > 0 {
+            let most = buffer
+                .len()
+                .min(usize::try_from(left).unwrap_or(usize::MAX));
+            let at = frame.offset + frame.bytes - left;
+            let count = disk.read_at(frame.file, at, &mut buffer[..most])?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            super::append_all(disk, to, &buffer[..count])?;
+            left -= count as u64;
+        }
+        copied += frame.bytes;
+    }
+    Ok(copied)
+}
+
+/// Removes what snapshots and segments that were not finished have left.
 pub fn remove_temporary<D: Disk>(disk: &mut D) -> io::Result<()> {
     for name in disk.list()? {
-        if numbered(&name, "snapshot-", ".tmp").is_some() {
+        let mut kinds = ["snapshot-", "journal-"].into_iter();
+        if kinds.any(|kind| numbered(&name, kind, ".tmp").is_some()) {
             disk.remove(&name)?;
         }
     }

@@ -25,6 +25,8 @@ pub struct Picture {
     bytes: u64,
     unsynced_bytes: u64,
     sync: Option<SyncId>,
+    /// What a sync came to that was only looked at.
+    failure: Option<io::Error>,
     stage: Stage,
     frame: Vec<u8>,
 }
@@ -46,6 +48,7 @@ impl Picture {
             bytes: 0,
             unsynced_bytes: 0,
             sync: None,
+            failure: None,
             stage: Stage::Writing,
             frame: Vec::new(),
         };
@@ -88,9 +91,14 @@ impl Picture {
         if self.unsynced_bytes < UNSYNCED_BYTES_MAX {
             return false;
         }
-        // A failure shows again with the sync at the end.
-        let _ = self.poll(disk);
-        self.sync.is_some()
+        match self.poll(disk) {
+            // It would not show again: a later sync has forgotten what this one lost.
+            Some(Err(error)) => {
+                self.failure = Some(error);
+                false
+            }
+            _ => self.sync.is_some(),
+        }
     }
 
     /// Goes on with the end; true when it is over.
@@ -135,6 +143,9 @@ impl Picture {
 
     /// The result of the sync in the background, if there is one by now.
     fn poll<D: Disk>(&mut self, disk: &mut D) -> Option<io::Result<()>> {
+        if let Some(error) = self.failure.take() {
+            return Some(Err(error));
+        }
         let result = disk.sync_poll(self.sync?)?;
         self.sync = None;
         Some(result)
