@@ -1,6 +1,6 @@
 //! The poller's descriptor, lent.
 //!
-//! The one place in the library with unsafe code: the system's descriptor has no safe way to be borrowed from a poller.
+//! The system's descriptor has no safe way to be borrowed from a poller.
 
 #![allow(unsafe_code)]
 

@@ -200,6 +200,29 @@
 //! The clock stands still until it is moved, and TTLs, timeouts of blocking commands, ids of streams and TIME follow it at
 //! once. The seed is fixed: what is drawn at random is the same in each run.
 //!
+//! # From C
+//!
+//! `tools/install_c.sh PREFIX` installs `libpentad.so`, `libpentad.a`, `pentad.h` and what pkg-config needs. It is the feature
+//! `capi`, and by hand: `cargo rustc --release --lib --no-default-features --features capi --crate-type cdylib,staticlib`.
+//!
+//! ```c
+//! const char *listen[] = {"resp://127.0.0.1:0"};
+//! pentad_options options = {.listen = listen, .listen_count = 1};
+//! pentad_server *server = pentad_open(&options);
+//! if (server == NULL) { fprintf(stderr, "%s\n", pentad_last_error()); return 1; }
+//!
+//! const char *argv[] = {"SET", "greeting", "hello"};
+//! pentad_reply *reply = pentad_execute(server, 3, argv, NULL);
+//! pentad_reply_free(reply);
+//!
+//! while (!pentad_stopping(server)) pentad_turn(server, 100);
+//! pentad_run(server, 5000);  // answers what has been received
+//! pentad_close(server);
+//! ```
+//!
+//! No panic leaves the library; null pointers, and two threads in one server, are errors. `examples/c/epoll.c` has a
+//! server in an epoll loop of its own.
+//!
 //! # What it costs
 //!
 //! | features | what is compiled besides | for |

@@ -24,6 +24,8 @@
 pub mod binary_float;
 pub mod buffer;
 mod builder;
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod change;
 pub mod checksum;
 pub mod client;
