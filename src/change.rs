@@ -176,11 +176,13 @@ impl Changes {
     }
 
     /// Sets the group aside that has begun, so that others can be made and taken meanwhile.
+    #[cfg(feature = "lua")]
     pub(crate) fn set_aside(&mut self) -> Group {
         std::mem::take(&mut self.group)
     }
 
     /// Goes on with a group that was set aside.
+    #[cfg(feature = "lua")]
     pub(crate) fn put_back(&mut self, group: Group) {
         self.group = group;
     }

@@ -82,6 +82,10 @@ impl Family for HostFamily {
 }
 
 /// See [`HostFamily`].
+#[cfg_attr(
+    not(feature = "lua"),
+    expect(dead_code, reason = "only a script uses all of it")
+)]
 pub(crate) struct Host<'a>(pub &'a mut dyn BusyHost);
 
 impl Engine {

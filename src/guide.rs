@@ -227,8 +227,9 @@
 //!
 //! | features | what is compiled besides | for |
 //! |---|---|---|
-//! | `default-features = false` | mio, slab, memchr, log, siphasher, serde_json (11 crates in all) | programs |
-//! | `daemon` (by default) | clap, simple_logger, toml, signal-hook, rustix, mimalloc (57 crates in all) | the binary |
+//! | `default-features = false` | mio, slab, memchr, log, siphasher, serde_json, crc32c (12 crates in all) | programs |
+//! | `lua` (by default) | mlua and Lua 5.1, from its sources, with a C compiler (24 crates in all) | EVAL, FCALL and the like, which without it answer that it is missing |
+//! | `daemon` (by default) | clap, simple_logger, toml, signal-hook, rustix, mimalloc (with `lua` 65 crates in all) | the binary |
 //!
 //! # Where it runs
 //!

@@ -43,6 +43,10 @@ pub mod guide;
 mod handle;
 pub mod hub;
 pub mod keyspace;
+#[cfg_attr(
+    not(any(feature = "lua", test)),
+    expect(dead_code, reason = "only a script uses all of it")
+)]
 mod lent;
 #[cfg(feature = "lua")]
 mod lua;

@@ -20,7 +20,8 @@ use crate::config::Scheme;
 use crate::engine::Engine;
 use crate::hub::Gate;
 use crate::keyspace::{Expiry, Keyspace, SetOptions, SnapshotProgress};
-use crate::protocol::{Cx, resp};
+use crate::protocol::Cx;
+use crate::protocol::resp::{self, Scripting};
 use crate::storage::group::{Kept, KeptExpiry, read_change};
 use crate::storage::{Fsync, Load, Status, Storage, StorageError};
 use crate::varint::{Malformed, Reader};
@@ -169,7 +170,12 @@ impl Persistence {
     }
 
     /// Takes a whole snapshot, and waits for it (SAVE).
-    pub(crate) fn save(&mut self, keyspace: &mut Keyspace, now: Now) -> Result<(), StorageError> {
+    pub(crate) fn save(
+        &mut self,
+        keyspace: &mut Keyspace,
+        scripting: &Scripting,
+        now: Now,
+    ) -> Result<(), StorageError> {
         self.give_up(keyspace);
         while keyspace.snapshot_is_active() {
             keyspace.snapshot_step(usize::MAX);
@@ -178,7 +184,7 @@ impl Persistence {
             // The snapshot's groups end where the journal's go on.
             storage.commit(keyspace, now)?;
         }
-        let result = self.begin(keyspace, now).and_then(|begun| {
+        let result = self.begin(keyspace, scripting, now).and_then(|begun| {
             while begun && self.job == Job::Walking {
                 self.walk(keyspace, usize::MAX)?;
             }
@@ -198,12 +204,17 @@ impl Persistence {
     }
 
     /// Begins a snapshot of what there is now; everything has been committed. False when the storage wants none.
-    fn begin(&mut self, keyspace: &mut Keyspace, now: Now) -> Result<bool, StorageError> {
+    fn begin(
+        &mut self,
+        keyspace: &mut Keyspace,
+        scripting: &Scripting,
+        now: Now,
+    ) -> Result<bool, StorageError> {
         let Some(storage) = &mut self.storage else {
             return Ok(false);
         };
         self.wanted = false;
-        if !storage.snapshot_begin()? {
+        if !storage.snapshot_begin(&scripting.changes())? {
             return Ok(false);
         }
         keyspace.snapshot_begin();
@@ -267,7 +278,12 @@ impl Persistence {
     }
 
     /// A step of the snapshot that is being taken, and the beginning of one that is due.
-    fn tend_snapshot(&mut self, keyspace: &mut Keyspace, now: Now) -> Result<(), StorageError> {
+    fn tend_snapshot(
+        &mut self,
+        keyspace: &mut Keyspace,
+        scripting: &Scripting,
+        now: Now,
+    ) -> Result<(), StorageError> {
         let Some(storage) = &mut self.storage else {
             return Ok(());
         };
@@ -293,7 +309,7 @@ impl Persistence {
                 if keyspace.snapshot_is_active() {
                     keyspace.snapshot_step(SNAPSHOT_STEP_BYTES);
                 } else if self.wanted || grown {
-                    self.begin(keyspace, now)?;
+                    self.begin(keyspace, scripting, now)?;
                 }
             }
         }
@@ -438,7 +454,9 @@ impl Engine {
         if let Err(failure) = storage.tend(now) {
             return self.storage_failed(&failure);
         }
-        if let Err(failure) = persistence.tend_snapshot(&mut self.keyspace, now) {
+        if let Err(failure) =
+            persistence.tend_snapshot(&mut self.keyspace, &self.hub.scripting, now)
+        {
             warn!("snapshot: {failure}");
             persistence.give_up(&mut self.keyspace);
             persistence.saved(&self.keyspace, now, false);
@@ -485,7 +503,7 @@ impl Engine {
         let grown = persistence.changes_since_save(&self.keyspace) > 0;
         let mut result = Ok(());
         if persistence.save_at_end && grown && persistence.phase == Phase::Ready {
-            result = persistence.save(&mut self.keyspace, now);
+            result = persistence.save(&mut self.keyspace, &self.hub.scripting, now);
         }
         persistence.give_up(&mut self.keyspace);
         match &mut persistence.storage {
@@ -541,6 +559,11 @@ impl<'a> Loader<'a> {
     /// Repeats the changes of a group, from the bytes that [`push_group`](crate::storage::group::push_group) made.
     pub fn replay(&mut self, group: &[u8]) -> Result<Result<(), Malformed>, StorageError> {
         self.groups += 1;
+        self.complete(group)
+    }
+
+    /// The same for the changes that make what is in a snapshot, but in none of its records: these count as no group.
+    pub fn complete(&mut self, group: &[u8]) -> Result<Result<(), Malformed>, StorageError> {
         let mut reader = Reader::new(group);
         while !reader.is_empty() {
             match read_change(&mut reader, &mut self.spans) {

@@ -627,9 +627,15 @@ fn it_runs_on_when_nobody_reads_where_it_listens() {
 #[test]
 fn the_keys_of_a_file_are_there_before_anybody_is_served() {
     let folder = Folder::new("load-rdb");
-    // SET greeting hello in database 0 and RPUSH l a in 1, by redis-server 7.0.15, which was told to write no checksum.
-    let good = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfe\x00\xfb\x01\x00\x00\x08greeting\x05hello\
+    // SET greeting hello in database 0 and RPUSH l a in 1, by redis-server 7.0.15, which was told to write no checksum; and
+    // a library of functions.
+    let library =
+        b"#!lua name=l\nredis.register_function{function_name='f',callback=function() return 7 end}";
+    let before = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xf5\x40\x58";
+    assert_eq!(library.len(), 0x58);
+    let good = b"\xfe\x00\xfb\x01\x00\x00\x08greeting\x05hello\
         \xfe\x01\xfb\x01\x00\x12\x01l\x01\x02\x0a\x0a\x00\x00\x00\x01\x00\x81a\x02\xff\xff\0\0\0\0\0\0\0\0";
+    let good = &[&before[..], library, good].concat();
     let path = folder.path("good.rdb");
     std::fs::write(&path, good).unwrap();
     let with = |path: &std::path::Path| {
@@ -645,11 +651,14 @@ fn the_keys_of_a_file_are_there_before_anybody_is_served() {
     ask(&mut client, b"GET greeting\r\n", b"$5\r\nhello\r\n");
     ask(&mut client, b"SELECT 1\r\n", b"+OK\r\n");
     ask(&mut client, b"LINDEX l 0\r\n", b"$1\r\na\r\n");
-    daemon.expect_log("2 keys");
+    if cfg!(feature = "lua") {
+        ask(&mut client, b"FCALL f 0\r\n", b":7\r\n");
+    }
+    daemon.expect_log("2 keys and 1 libraries of functions");
     drop(daemon);
 
     let bad = folder.path("bad.rdb");
-    std::fs::write(&bad, &good[..42]).unwrap();
+    std::fs::write(&bad, &good[..42 + 3 + 88]).unwrap();
     let at_byte = ["--load-rdb", "bad.rdb", "at byte", "key \"greeting\""];
     fails(run(with(&bad)), 1, &at_byte);
     std::fs::write(&bad, b"REDIS0099").unwrap();

@@ -273,6 +273,54 @@ fn what_a_failed_sync_has_lost_is_written_anew_by_the_next_start() {
     assert_eq!(keys(&disk).expect("nothing is missing"), 2);
 }
 
+// ---- what is no key ---------------------------------------------------------------------------------
+
+#[cfg(feature = "lua")]
+#[test]
+fn libraries_of_functions_are_kept_in_the_journal_and_in_snapshots() {
+    let libraries = |driven: &mut Driven| {
+        let id = driven.open(Scheme::Resp);
+        let list = driven.ask(id, &request(&["FUNCTION", "LIST", "WITHCODE"]));
+        let called = driven.ask(id, &request(&["FCALL", "f1", "0"]));
+        driven.engine.close(id);
+        (list, called)
+    };
+    for_each_seed(cases(20), |seed| {
+        let mut rng = Rng::seeded(seed);
+        let disk = SimDisk::new(seed);
+        let mut before = None;
+        for _ in 0..5 {
+            let mut run = Run::new(&disk, Fsync::Always, None);
+            let after = libraries(&mut run.driven);
+            assert_eq!(before.get_or_insert(after.clone()), &after);
+            for _ in 0..rng.below(12) {
+                let (name, answer) = (rng.below(4), rng.below(100));
+                let code = format!(
+                    "#!lua name=lib{name}\nredis.register_function('f{name}', function() return {answer} end)"
+                );
+                let library = format!("lib{name}");
+                let asked = match rng.below(8) {
+                    0..4 => request(&["FUNCTION", "LOAD", "REPLACE", &code]),
+                    4 => request(&["FUNCTION", "DELETE", &library]),
+                    5 if rng.chance(20) => request(&["FUNCTION", "FLUSH"]),
+                    5 => request(&["FLUSHALL"]),
+                    6 => request(&["SAVE"]),
+                    _ => request(&["BGSAVE"]),
+                };
+                let mut bytes = Vec::new();
+                encode_into(&mut bytes, &asked);
+                run.ask(Scheme::Resp, &bytes);
+                assert!(run.end_turn());
+            }
+            before = Some(libraries(&mut run.driven));
+            if rng.chance(50) {
+                run.driven.engine.close_storage().expect("the disk works");
+            }
+            disk.crash();
+        }
+    });
+}
+
 // ---- damage -----------------------------------------------------------------------------------------
 
 /// A disk with a journal of some changes, one frame for each.

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use log::{info, warn};
+use log::info;
 use pentad::Server;
+use pentad::protocol::resp::ErrorReply;
 use pentad::rdb::{FileError, Loader, Reader};
 
 /// How often a long load says how far it is.
@@ -25,6 +26,7 @@ pub struct LoadError {
 enum Why {
     Open(std::io::Error),
     File(FileError),
+    Function(ErrorReply),
 }
 
 impl fmt::Display for LoadError {
@@ -33,6 +35,7 @@ impl fmt::Display for LoadError {
         match &self.why {
             Why::Open(error) => error.fmt(f),
             Why::File(error) => error.fmt(f),
+            Why::Function(error) => write!(f, "a library of functions: {error}"),
         }
     }
 }
@@ -51,7 +54,6 @@ pub fn load(path: &Path, server: &mut Server) -> Result<(), LoadError> {
     let mut loader = Loader::new(reader, false);
     let started = Instant::now();
     let mut told = started;
-    let path = path.display();
     while loader
         .step(&mut server.engine_mut().keyspace, KEYS_PER_STEP)
         .map_err(|error| refuse(Why::File(error)))?
@@ -62,19 +64,27 @@ pub fn load(path: &Path, server: &mut Server) -> Result<(), LoadError> {
         if told.elapsed() >= PROGRESS_EVERY {
             told = Instant::now();
             let percent = loader.offset() * 100 / file_bytes.max(1);
-            info!("loading {path}: {percent} %, {} keys", loader.loaded().keys);
+            info!(
+                "loading {}: {percent} %, {} keys",
+                path.display(),
+                loader.loaded().keys
+            );
         }
     }
     let loaded = loader.loaded();
+    for code in &loaded.functions {
+        server
+            .store()
+            .execute([&b"FUNCTION"[..], b"LOAD", code])
+            .map_err(|error| refuse(Why::Function(error)))?;
+    }
     info!(
-        "loaded {path}: {} keys in {:.1} s, {} more had expired",
+        "loaded {}: {} keys and {} libraries of functions in {:.1} s, {} more keys had expired",
+        path.display(),
         loaded.keys,
+        loaded.functions.len(),
         started.elapsed().as_secs_f64(),
         loaded.expired
     );
-    if !loaded.functions.is_empty() {
-        let count = loaded.functions.len();
-        warn!("{path} has {count} libraries of functions, which are left out");
-    }
     Ok(())
 }

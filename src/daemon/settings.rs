@@ -104,7 +104,7 @@ struct Flags {
     #[arg(long, value_name = "N")]
     databases: Option<u8>,
 
-    /// Load the keys of an RDB file (of Redis 2.2 to 7.4) before anybody is served
+    /// Load the keys and functions of an RDB file (of Redis 2.2 to 7.4) before anybody is served
     #[arg(long, value_name = "FILE")]
     load_rdb: Option<PathBuf>,
     /// Keep all data in files of this directory; without it, everything is in memory only

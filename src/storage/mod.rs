@@ -45,9 +45,10 @@ pub trait Storage: Send {
     /// Does what is due: it is called every turn, and no later than [`Status::wake_ms`] says.
     fn tend(&mut self, now: Now) -> Result<(), StorageError>;
 
-    /// Begins a snapshot of what the keyspace holds now; everything that was appended has been committed. False when
-    /// this storage has no use for one.
-    fn snapshot_begin(&mut self) -> Result<bool, StorageError>;
+    /// Begins a snapshot of what the keyspace holds now; everything that was appended has been committed. `beside` is
+    /// what else there is, as changes that make it: they belong to the snapshot ([`Loader::complete`]). False when this
+    /// storage has no use for a snapshot.
+    fn snapshot_begin(&mut self, beside: &Group) -> Result<bool, StorageError>;
 
     /// Takes some of the snapshot: images of records, as [`Keyspace::restore`] wants them.
     fn snapshot_write(&mut self, images: &[u8]) -> Result<(), StorageError>;

@@ -20,7 +20,11 @@ pub fn save(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
             "ERR Background save already in progress",
         ));
     }
-    match cx.hub.persistence.save(cx.keyspace, cx.hub.now) {
+    match cx
+        .hub
+        .persistence
+        .save(cx.keyspace, &cx.hub.scripting, cx.hub.now)
+    {
         Ok(()) => {
             cx.reply().ok();
             Ok(())

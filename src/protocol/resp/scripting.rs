@@ -30,6 +30,10 @@ mod run;
 mod sha1;
 #[cfg(feature = "lua")]
 mod shebang;
+#[cfg_attr(
+    not(feature = "lua"),
+    expect(dead_code, reason = "only a script uses all of it")
+)]
 mod state;
 
 pub use state::Scripting;
@@ -197,4 +201,30 @@ without_lua! {
     eval eval_ro evalsha evalsha_ro script_exists script_flush script_load
     fcall fcall_ro function_delete function_dump function_flush function_list function_load function_restore
     function_stats
+}
+
+#[cfg(all(test, not(feature = "lua")))]
+mod tests {
+    use crate::protocol::resp::RespValue;
+    use crate::{Config, Engine, Now};
+
+    #[test]
+    fn whoever_wants_a_script_run_is_told_why_it_is_not() {
+        let mut engine = Engine::new(&Config::default(), Now::default());
+        let mut store = engine.store();
+        let requests: [&[&str]; 4] = [
+            &["EVAL", "return 1", "0"],
+            &["FCALL", "f", "0"],
+            &["SCRIPT", "LOAD", "return 1"],
+            &["FUNCTION", "LIST"],
+        ];
+        for request in requests {
+            let error = store.execute(request.iter()).expect_err("there is no Lua");
+            assert!(error.to_string().contains("without scripts"), "{error}");
+        }
+        assert_eq!(
+            store.execute(["PING"]),
+            Ok(RespValue::Simple("PONG".into()))
+        );
+    }
 }

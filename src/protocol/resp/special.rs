@@ -119,6 +119,7 @@ fn check_busy(command: &Command, cx: &Cx<'_>) -> Result<(), CommandError> {
 }
 
 /// Shows a command that runs a script to monitors, before the commands of the script are shown.
+#[cfg(feature = "lua")]
 pub(super) fn show_script(args: Args<'_>, cx: &mut Cx<'_>) {
     if !cx.hub.monitors.is_empty() {
         show_to_monitors(args, cx);

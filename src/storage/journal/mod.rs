@@ -534,7 +534,7 @@ impl<D: Disk> Storage for Journal<D> {
         synced.map_err(|error| self.fail("sync", error))
     }
 
-    fn snapshot_begin(&mut self) -> Result<bool, StorageError> {
+    fn snapshot_begin(&mut self, beside: &Group) -> Result<bool, StorageError> {
         if self.recovery.is_some() || self.broken.is_some() {
             return Ok(false);
         }
@@ -542,7 +542,9 @@ impl<D: Disk> Storage for Journal<D> {
         self.journal_bytes_before = self.journal_bytes;
         self.rotate()
             .map_err(|error| self.fail("begin a segment in", error))?;
-        let picture = Picture::begin(&mut self.disk, self.next)
+        self.scratch.clear();
+        push_group(&mut self.scratch, beside);
+        let picture = Picture::begin(&mut self.disk, self.next, &self.scratch)
             .map_err(|error| self.error("begin a snapshot in", error))?;
         self.picture = Some(picture);
         Ok(true)

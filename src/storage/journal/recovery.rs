@@ -18,7 +18,7 @@ use super::super::disk::{DIRECTORY, Disk, FileId};
 use super::frame::{
     Frame, HEADER_BYTES, Header, JOURNAL_MAGIC, SNAPSHOT_MAGIC, read_frame, read_header,
 };
-use super::snapshot::{END, IMAGES};
+use super::snapshot::{BESIDE, END, IMAGES};
 use crate::persistence::Loader;
 use crate::varint::{Malformed, Reader};
 
@@ -412,6 +412,7 @@ impl Recovery {
             let malformed = |_: Malformed| damage("a record makes no sense");
             match reader.u8().map_err(malformed)? {
                 IMAGES => into.restore(reader.rest()).map_err(malformed)?,
+                BESIDE => into.complete(reader.rest())?.map_err(malformed)?,
                 END => {
                     let records = reader.u64().map_err(malformed)?;
                     if records != into.records || offset + len as u64 != source.size {

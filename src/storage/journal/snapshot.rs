@@ -1,6 +1,7 @@
 //! A snapshot on its way to the disk: a little every turn, under another name until all of it is there.
 //!
-//! The file is frames: `0` and images of records, and at the end one of `1` and the number of records.
+//! The file is frames: `2` and the changes that make what is in no record (if there is any such thing), `0` and images of
+//! records, and at the end one of `1` and the number of records.
 
 use std::io;
 
@@ -13,6 +14,8 @@ use crate::varint::push_u64;
 pub const IMAGES: u8 = 0;
 /// The last frame.
 pub const END: u8 = 1;
+/// A frame of changes.
+pub const BESIDE: u8 = 2;
 /// A sync is begun when this much has been written since the one before, so that the end need not wait for all.
 const SYNC_BYTES: u64 = 8 * 1024 * 1024;
 /// With this much not synced, no more is taken until a sync is done.
@@ -39,8 +42,8 @@ enum Stage {
 }
 
 impl Picture {
-    /// Of what there is before group `first`.
-    pub fn begin<D: Disk>(disk: &mut D, first: u64) -> io::Result<Self> {
+    /// Of what there is before group `first`; the changes in `beside` make what is in no record.
+    pub fn begin<D: Disk>(disk: &mut D, first: u64, beside: &[u8]) -> io::Result<Self> {
         let file = disk.create(&temporary_name(first))?;
         let mut picture = Picture {
             file,
@@ -53,10 +56,17 @@ impl Picture {
             frame: Vec::new(),
         };
         let head = header(SNAPSHOT_MAGIC, [first, 0]);
-        picture.append(disk, &head).inspect_err(|_| {
-            disk.close(file);
-        })?;
-        Ok(picture)
+        let mut begun = picture.append(disk, &head);
+        if begun.is_ok() && !beside.is_empty() {
+            begun = picture.push(disk, &[&[BESIDE], beside]);
+        }
+        match begun {
+            Ok(()) => Ok(picture),
+            Err(error) => {
+                disk.close(file);
+                Err(error)
+            }
+        }
     }
 
     pub fn name(&self) -> String {

@@ -89,6 +89,10 @@ fn add_script(cx: &mut Cx<'_>, sha: [u8; 40], text: &[u8]) -> Done {
 
 /// The machine, out of the hub for as long as it is used; made if there is none.
 pub fn take_machine(cx: &mut Cx<'_>) -> Result<Box<Machine>, CommandError> {
+    if cx.hub.scripting.running.is_some() {
+        // A command of the host's own, or a host that serves others meanwhile, could get here.
+        return Err(CommandError::text("ERR scripts cannot run other scripts"));
+    }
     if let Some(machine) = cx.hub.scripting.machine.take() {
         return Ok(machine);
     }
@@ -142,7 +146,7 @@ pub struct What {
     pub keys: usize,
     /// It may not write.
     pub read_only: bool,
-    /// It is the code of a library, and has so much time.
+    /// It is the code of a library, and has so much time; 0: as much as it takes.
     pub load_time_ms: Option<u64>,
 }
 

@@ -7,14 +7,15 @@ use mlua::Function;
 
 use super::eval::{What, count_keys, in_script, may_only_read, take_machine, with_run};
 use super::machine::{Ended, Machine};
-use super::state::{FunctionInfo, Library, Name, ScriptFlags};
+use super::state::{FunctionInfo, Library, Name, ScriptFlags, push_libraries_change};
 use super::{Done, loading, payload, shebang};
-use crate::change::{Change, Class, Target};
 use crate::glob;
+use crate::hub::Gate;
 use crate::protocol::Cx;
 use crate::protocol::resp::{Args, CommandError, special};
 
-/// How long the code of a library may run when it is loaded.
+/// How long the code of a library may run when it is loaded. (For one that is loaded again there is no such limit: it must
+/// not depend on how fast the system is whether what was kept can be loaded.)
 const LOAD_TIME_MS: u64 = 500;
 
 /// `FCALL function numkeys [key ...] [arg ...]`
@@ -75,11 +76,15 @@ fn load(
             String::from_utf8_lossy(&engine)
         )));
     }
+    let load_time_ms = match cx.hub.gate {
+        Gate::Loading => 0,
+        _ => LOAD_TIME_MS,
+    };
     let what = What {
         name: Name::Function(name.as_slice().into()),
         keys: 0,
         read_only: true,
-        load_time_ms: Some(LOAD_TIME_MS),
+        load_time_ms: Some(load_time_ms),
     };
     let mut loaded = Err(String::new());
     in_script(cx, args, what, |run| {
@@ -122,15 +127,9 @@ fn exists(function: &[u8]) -> CommandError {
     CommandError::err(format_args!("Function {function} already exists"))
 }
 
-/// Tells that the libraries are others now, with the command that makes them so.
+/// See [`push_libraries_change`].
 fn changed(cx: &mut Cx<'_>, command: &[&[u8]]) {
-    cx.keyspace.changes.push(Change {
-        db: cx.client.db,
-        target: Target::Nothing,
-        class: Class::Generic,
-        event: "",
-        command,
-    });
+    push_libraries_change(&mut cx.keyspace.changes, cx.client.db, command);
 }
 
 /// `FUNCTION LOAD [REPLACE] code`

@@ -46,7 +46,8 @@ pub struct Run<'a> {
     pub keys: usize,
     /// It may not write.
     pub read_only: bool,
-    /// It is no script, but the code of a library that is loaded: it has no commands, and little time.
+    /// It is no script, but the code of a library that is loaded: it has no commands, and only so much time (0: as much
+    /// as it takes).
     pub load_time_ms: Option<u64>,
     /// The arguments of the command that it calls.
     pub words: Words,

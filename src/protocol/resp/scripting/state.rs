@@ -7,6 +7,8 @@ use std::sync::Arc;
 #[cfg(feature = "lua")]
 use super::machine::Machine;
 use crate::buffer::Output;
+use crate::change::{Change, Changes, Class, Detail, Group, Target};
+use crate::keyspace::Db;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -136,6 +138,17 @@ impl Name {
     }
 }
 
+/// Tells that the libraries are others now, with the command that makes them so.
+pub(crate) fn push_libraries_change(changes: &mut Changes, db: Db, command: &[&[u8]]) {
+    changes.push(Change {
+        db,
+        target: Target::Nothing,
+        class: Class::Generic,
+        event: "",
+        command,
+    });
+}
+
 impl Scripting {
     /// The library that has a function of this name, and the function.
     pub(crate) fn function(&self, name: &[u8]) -> Option<(&Library, &FunctionInfo)> {
@@ -144,6 +157,16 @@ impl Scripting {
             let function = functions.find(|function| function.name == name)?;
             Some((library, function))
         })
+    }
+
+    /// The changes that make the libraries where there are none.
+    pub(crate) fn changes(&self) -> Group {
+        let mut changes = Changes::default();
+        changes.listen(Detail::Commands);
+        for library in self.libraries.values() {
+            push_libraries_change(&mut changes, 0, &[b"FUNCTION", b"LOAD", &library.code]);
+        }
+        changes.take(Group::default())
     }
 
     /// What a client is told that may not disturb the script which is running.
