@@ -3,9 +3,7 @@ in a process of its own.
 
     python3 tests/clients/workers.py PORT
 
-Prints what became of the jobs, so that two servers can be compared by `diff`. What needs scripting is done where the server
-answers EVAL (or where SCRIPTING=1 says that it must). Where it does not, the lock of Celery's transport is released with WATCH, and
-the jobs that Huey schedules are left out; the first line on standard error says so.
+Prints what became of the jobs, so that two servers can be compared by `diff`. All of them run scripts on the server.
 """
 
 import logging
@@ -15,6 +13,7 @@ import subprocess
 import sys
 import time
 
+import huey.api
 import redis
 
 import tasks
@@ -28,21 +27,9 @@ HERE = pathlib.Path(__file__).parent
 
 def main():
     server = redis.Redis(port=PORT)
-    if not has_scripting(server):
-        os.environ["SCRIPTING"] = "0"
-        print("without scripting", file=sys.stderr)
     for queue in (with_rq, with_celery, with_huey):
         server.flushall()
         queue(server)
-
-
-def has_scripting(server):
-    if os.environ.get("SCRIPTING") == "1":
-        return True
-    try:
-        return server.eval("return 1", 0) == 1
-    except redis.ResponseError:
-        return False
 
 
 def worker(*command):
@@ -117,18 +104,45 @@ def with_celery(server):
     print("celery, later:", later.get(timeout=5))
     (pong,) = app.control.ping(timeout=2) or [None]
     print("celery, control:", pong and list(pong.values()))
-    process.terminate()
-    process.wait(PATIENCE_S)
+    stop(process)
 
 
 # ---- Huey -----------------------------------------------------------------------------------------
 
 
 def with_huey(server):
-    import huey.exceptions
-    from huey_app import add, double, fail, huey as app
+    for kind in ("plain", "priority"):
+        os.environ["HUEY"] = kind
+        sys.modules.pop("huey_app", None)
+        with_huey_of(server, kind)
+        server.flushall()
 
-    process = worker(sys.executable, "-m", "huey.bin.huey_consumer", "huey_app.huey", "-k", "thread", "-w", "4", "-n", "-q")
+
+def with_huey_of(server, kind):
+    import huey.exceptions
+    from huey_app import add, double, exclusive, fail, huey as app, noted, stubborn, total
+
+    def show(what, *values):
+        print(f"huey, {kind}, {what}:", *values)
+
+    def outcome(result):
+        try:
+            return result.get(blocking=True, timeout=PATIENCE_S)
+        except huey.exceptions.TaskException as error:
+            return error.metadata["error"]
+
+    # What waits before there is a worker: one by one, the most urgent first where the storage knows of urgency.
+    for number in range(20):
+        app.enqueue(noted.s("order", number, priority=number % 5 if kind == "priority" else None))
+    revoked = double(1)
+    revoked.revoke()
+    show("waiting", app.pending_count(), app.scheduled_count(), revoked.is_revoked())
+    process = huey_worker(1)
+    until(lambda: server.llen("order") == 20 and app.pending_count() == 0, process)
+    show("order", [int(number) for number in server.lrange("order", 0, -1)])
+    stop(process)
+
+    process = huey_worker(4)
     answers = [double(number) for number in range(JOBS)]
     values = []
 
@@ -142,21 +156,50 @@ def with_huey(server):
 
     # A result of 0 is a result, too; only None is none.
     until(taken, process)
-    print("huey:", sum(values), app.pending_count(), app.result_count())
-    failed = fail(7)
-    try:
-        print("huey, failed:", failed.get(blocking=True, timeout=PATIENCE_S))
-    except huey.exceptions.TaskException as error:
-        print("huey, failed:", error.metadata["error"])
+    show("all", sum(values), app.pending_count(), app.result_count())
+    show("failed", outcome(fail(7)))
     pipeline = double.s(2).then(add, 3).then(double)
-    print("huey, chained:", app.enqueue(pipeline).get(blocking=True, timeout=PATIENCE_S))
-    with app.lock_task("lock"):
-        print("huey, locked:", app.is_locked("lock"))
-    if os.environ.get("SCRIPTING") != "0":
-        later = double.schedule((21,), delay=0.2)
-        value = later.get(blocking=True, timeout=PATIENCE_S)
-        if value != 42:
-            sys.exit(f"the scheduled job gave {value}")
+    show("chained", app.enqueue(pipeline).get(blocking=True, timeout=PATIENCE_S))
+    mapped = double.map(range(10))
+    show("mapped", mapped.get(blocking=True, timeout=PATIENCE_S))
+    together = app.enqueue(huey.api.chord([double.s(number) for number in range(10)], total.s()))
+    show("chord", together.callback.get(blocking=True, timeout=PATIENCE_S))
+
+    # Each failure before the last has a result, too, so it is not the result that is waited for.
+    stubborn("tries")
+    until(lambda: server.llen("tries") == 3 and app.pending_count() == app.scheduled_count() == 0, process)
+    show("tried again", [int(left) for left in server.lrange("tries", 0, -1)])
+
+    later = double.schedule((21,), delay=0.2)
+    show("later", later.get(blocking=True, timeout=PATIENCE_S))
+    never = double.schedule((1,), delay=3600)
+    until(lambda: app.scheduled_count() == 1, process)
+    never.revoke()
+    show("never", never.is_revoked(), app.scheduled_count())
+
+    with app.lock_task("only one"):
+        show("locked", app.is_locked("only one"), outcome(exclusive(1)).partition(":")[0].partition("(")[0])
+    show("free", app.is_locked("only one"), outcome(exclusive(2)))
+    limit = app.rate_limit("some", limit=3, per=10**9)
+    admitted = 0
+    for _ in range(5):
+        try:
+            with limit:
+                admitted += 1
+        except huey.exceptions.RateLimitExceeded:
+            pass
+    show("limited", admitted)
+    stop(process)
+
+
+def huey_worker(threads):
+    return worker(
+        sys.executable, "-m", "huey.bin.huey_consumer", "huey_app.huey", "-k", "thread", "-w", str(threads), "-n", "-q", "-s", "1",
+        "-d", "0.01", "-m", "0.05",
+    )  # fmt: skip
+
+
+def stop(process):
     process.terminate()
     process.wait(PATIENCE_S)
 
