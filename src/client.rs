@@ -3,10 +3,12 @@
 //! This module must not know sockets or how a protocol is parsed.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use crate::acl::{Acl, DEFAULT_USER, User};
 use crate::config::Scheme;
 use crate::keyspace::{Db, Type};
-use crate::protocol::resp::{CommandRef, KeptRequest};
+use crate::protocol::resp::{CommandRef, KeptRequest, Table};
 use crate::pubsub::Subscriptions;
 use crate::tracking::TrackingOptions;
 
@@ -44,6 +46,18 @@ pub struct Client {
     pub doomed: bool,
     /// Whether its requests are to be looked at more closely than usual: some of `extras` is in force.
     pub(crate) special: bool,
+    /// Who it is.
+    pub(crate) user: Arc<User>,
+    /// Whether it has said so, or did not need to.
+    pub(crate) authenticated: bool,
+    /// Whether its listener takes no writes.
+    pub(crate) read_only: bool,
+    /// Whether there is anything that it may not do.
+    pub(crate) restricted: bool,
+    /// How often it has given a wrong password.
+    pub(crate) failed_logins: u32,
+    /// Monotonic ms until which its next request has to wait, after wrong passwords.
+    pub(crate) held_until_ms: Option<u64>,
     /// When it came, Unix time in ms.
     pub created_ms: i64,
     /// When it last sent something, monotonic ms.
@@ -157,6 +171,7 @@ impl Client {
         scheme: Scheme,
         peer: Peer,
         db: Db,
+        user: Arc<User>,
     ) -> Self {
         Client {
             id,
@@ -169,6 +184,12 @@ impl Client {
             closing: false,
             doomed: false,
             special: false,
+            user,
+            authenticated: false,
+            read_only: false,
+            restricted: false,
+            failed_logins: 0,
+            held_until_ms: None,
             created_ms: 0,
             active_ms: 0,
             last_command: None,
@@ -189,14 +210,46 @@ impl Client {
 
     /// Works out anew whether its requests have to be looked at more closely.
     pub(crate) fn settle(&mut self) {
-        self.special = self.extras.as_ref().is_some_and(|extras| {
+        let of_note = |extras: &Extras| {
             extras.transaction.is_some()
                 || !extras.subscriptions.is_empty()
                 || extras.tracking.is_some()
                 || extras.replies != Replies::On
                 || extras.monitor
                 || extras.no_touch
-        });
+        };
+        self.special = self.restricted || self.extras.as_deref().is_some_and(of_note);
+    }
+
+    /// The host itself, which is no connection and may do everything.
+    pub(crate) fn host() -> Self {
+        // The rules of who may do everything name no command.
+        let user = User::all_powerful(DEFAULT_USER.as_bytes(), &Table::new(&[]));
+        // No connection has this number, nor this place.
+        let mut client = Client::new(
+            0,
+            u32::MAX,
+            0,
+            Scheme::Resp,
+            Peer::InProcess,
+            0,
+            Arc::new(user),
+        );
+        client.authenticated = true;
+        client
+    }
+
+    /// Works out anew what it may do: it is another user now, or users have changed.
+    pub(crate) fn update_rights(&mut self, acl: &Acl) {
+        let is_host = self.id == 0;
+        self.restricted =
+            !is_host && (self.read_only || self.needs_login(acl) || !self.user.allows_all());
+        self.settle();
+    }
+
+    /// Whether it has to say who it is before it may do anything.
+    pub(crate) fn needs_login(&self, acl: &Acl) -> bool {
+        !self.authenticated && !acl.default_user().is_open()
     }
 
     /// Whether it waits for a key.

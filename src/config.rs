@@ -7,6 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::acl::Access;
 use crate::keyspace::Seed;
 
 /// The key of a counter listener that names none.
@@ -20,6 +21,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// All limits.
     pub limits: Limits,
+    /// Who may do what.
+    pub access: Access,
     /// Hash keys and random choices; `None`: from the system.
     pub seed: Option<Seed>,
 }
@@ -246,6 +249,16 @@ pub struct Listen {
     pub db: u8,
     /// `?key=NAME`: the key of the counter protocol.
     pub key: Vec<u8>,
+    /// `?user=NAME`: who its connections are, without a password.
+    pub user: Option<Box<str>>,
+    /// `?readonly=yes`: its connections may not write.
+    pub read_only: bool,
+    /// `?open=yes`: it serves clients of other hosts, though nothing keeps them from anything.
+    pub open: bool,
+    /// `?mode=660`: the permissions of a Unix socket.
+    pub mode: Option<u32>,
+    /// `?owner=USER`, `?owner=USER:GROUP` or `?owner=:GROUP`, as names or numbers: whose a Unix socket is.
+    pub owner: Option<Box<str>>,
 }
 
 /// Where to listen.
@@ -325,13 +338,26 @@ impl fmt::Display for Listen {
             Address::Unix(_) => "+unix",
         };
         write!(f, "{}{unix}://{}", self.scheme, self.address)?;
+        let key = String::from_utf8_lossy(&self.key);
+        let yes = |is: bool| is.then(|| "yes".to_owned());
+        let options = [
+            ("db", (self.db != 0).then(|| self.db.to_string())),
+            (
+                "key",
+                (self.key != DEFAULT_COUNTER_KEY).then(|| key.into_owned()),
+            ),
+            ("user", self.user.as_deref().map(str::to_owned)),
+            ("readonly", yes(self.read_only)),
+            ("open", yes(self.open)),
+            ("mode", self.mode.map(|mode| format!("{mode:o}"))),
+            ("owner", self.owner.as_deref().map(str::to_owned)),
+        ];
         let mut between = '?';
-        if self.db != 0 {
-            write!(f, "{between}db={}", self.db)?;
-            between = '&';
-        }
-        if self.key != DEFAULT_COUNTER_KEY {
-            write!(f, "{between}key={}", String::from_utf8_lossy(&self.key))?;
+        for (name, value) in options {
+            if let Some(value) = value {
+                write!(f, "{between}{name}={value}")?;
+                between = '&';
+            }
         }
         Ok(())
     }
@@ -345,6 +371,11 @@ impl Listen {
             address,
             db: 0,
             key: DEFAULT_COUNTER_KEY.to_vec(),
+            user: None,
+            read_only: false,
+            open: false,
+            mode: None,
+            owner: None,
         }
     }
 
@@ -397,14 +428,32 @@ impl Listen {
 
     fn set_option(&mut self, option: &str) -> Result<(), ListenError> {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let is_unix = matches!(self.address, Address::Unix(_));
         let bad = || ListenError::BadOption(name.to_owned(), value.to_owned());
         match name {
             "db" => self.db = value.parse().map_err(|_| bad())?,
             "key" if self.scheme == Scheme::Counter && value.is_empty() => return Err(bad()),
             "key" if self.scheme == Scheme::Counter => self.key = value.as_bytes().to_vec(),
+            "user" | "owner" if value.is_empty() => return Err(bad()),
+            "user" => self.user = Some(value.into()),
+            "readonly" => self.read_only = yes_or_no(value).ok_or_else(bad)?,
+            "open" => self.open = yes_or_no(value).ok_or_else(bad)?,
+            "mode" if is_unix => {
+                let mode = u32::from_str_radix(value, 8).ok();
+                self.mode = Some(mode.filter(|mode| *mode <= 0o777).ok_or_else(bad)?);
+            }
+            "owner" if is_unix => self.owner = Some(value.into()),
             _ => return Err(ListenError::UnknownOption(name.to_owned())),
         }
         Ok(())
+    }
+}
+
+fn yes_or_no(value: &str) -> Option<bool> {
+    match value {
+        "yes" => Some(true),
+        "no" => Some(false),
+        _ => None,
     }
 }
 
@@ -442,6 +491,8 @@ mod tests {
         assert_eq!(listen.address, Address::Tcp("::1".to_owned(), 0));
         assert_eq!((&listen.key[..], listen.db), (&b"hits"[..], 3));
         assert_eq!(listen.to_string(), "counter://[::1]:0?db=3&key=hits");
+        let url = "resp+unix:///x?user=u&readonly=yes&open=yes&mode=660&owner=a:b";
+        assert_eq!(url.parse::<Listen>().unwrap().to_string(), url);
         let listen: Listen = "lab+byte+unix:///tmp/x.sock".parse().unwrap();
         assert_eq!(
             (listen.scheme, listen.address.clone()),
@@ -468,6 +519,18 @@ mod tests {
             ("resp+unix://", ListenError::NoPath),
             ("resp+unix://tmp/x", ListenError::NoPath),
             ("resp://h:1?key=x", ListenError::UnknownOption("key".into())),
+            (
+                "resp://h:1?mode=600",
+                ListenError::UnknownOption("mode".into()),
+            ),
+            (
+                "resp+unix:///x?mode=999",
+                ListenError::BadOption("mode".into(), "999".into()),
+            ),
+            (
+                "lab://h:1?open=maybe",
+                ListenError::BadOption("open".into(), "maybe".into()),
+            ),
             (
                 "counter://h:1?key=",
                 ListenError::BadOption("key".into(), "".into()),

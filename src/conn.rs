@@ -42,6 +42,8 @@ pub enum Flow {
     Blocked,
     /// For the end of CLIENT PAUSE.
     Paused,
+    /// For the end of the time that wrong passwords cost.
+    Held,
     /// For nothing: it takes no more input.
     Done,
 }
@@ -158,6 +160,9 @@ impl Conn {
             }
             if self.client.is_blocked() {
                 break Flow::Blocked;
+            }
+            if self.client.held_until_ms.is_some() {
+                break Flow::Held;
             }
         };
         if self.out.len() > hub.limits.output_bytes_max {

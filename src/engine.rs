@@ -13,22 +13,23 @@ use std::sync::Arc;
 use mio::Waker;
 use slab::Slab;
 
+use crate::acl::{Access, AccessError, Acl, User};
 use crate::change::Group;
 use crate::client::{Client, Peer};
 use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
-use crate::config::{Config, Limits, Listen, SchemeName};
+use crate::config::{Config, Limits, Listen, Scheme, SchemeName};
 use crate::conn::{Conn, Flow};
 use crate::hub::{ChangeSink, Gate, Hub, ListenerInfo, Stats, Usage};
 use crate::keyspace::{Keyspace, Rng, Seed};
 use crate::lent::Family;
 use crate::persistence::Persistence;
-use crate::protocol::State;
 use crate::protocol::custom::{Protocol, Protocols};
 use crate::protocol::resp::{
     Args, Batch, CommandCx, CommandError, CommandRef, CommandSpec, FAMILIES, KnownKeys,
     RegisterError, Registered, Scripting, Table,
 };
+use crate::protocol::{Refusal, State};
 use crate::pubsub::PubSub;
 use crate::reactions::{Notify, Scene};
 use crate::slowlog::{Latency, SlowLog};
@@ -65,6 +66,7 @@ pub struct Engine {
     pub keyspace: Keyspace,
     /// All else.
     pub hub: Hub,
+    refusal: &'static [u8],
 }
 
 /// Serves others while a script runs for too long: whoever owns the transport.
@@ -102,6 +104,8 @@ impl Engine {
         Engine {
             keyspace,
             hub: Hub {
+                acl: Acl::new(&commands),
+                unprotected: config.access.unprotected,
                 limits: config.limits.clone(),
                 stats: Stats::default(),
                 now,
@@ -128,6 +132,7 @@ impl Engine {
                 monitors: Vec::new(),
                 pause: None,
                 paused: Vec::new(),
+                held: Vec::new(),
                 spare_group: Group::default(),
                 change_sink: None,
                 in_process: None,
@@ -141,6 +146,7 @@ impl Engine {
                 host: Arc::default(),
                 next_client: 1,
             },
+            refusal: b"",
         }
     }
 
@@ -169,6 +175,13 @@ impl Engine {
     pub fn add_listener(&mut self, listen: Listen, bound: String) -> usize {
         self.hub.listeners.push(ListenerInfo { listen, bound });
         self.hub.listeners.len() - 1
+    }
+
+    /// Sets up the users that the settings name: before the first connection. Without this there is the default user
+    /// alone, who may do everything.
+    pub fn set_access(&mut self, access: &Access) -> Result<(), AccessError> {
+        self.hub.unprotected = access.unprotected;
+        self.hub.acl.configure(access, &self.hub.commands)
     }
 
     /// Says how the process's use of memory and CPU can be read.
@@ -209,17 +222,33 @@ impl Engine {
     /// A new connection at a listener (its number, as [`Engine::add_listener`] gave it). `None` when there are too
     /// many, or no such listener: [`Engine::refusal`] says what to tell the client then.
     pub fn open(&mut self, listener: usize, peer: Peer) -> Option<ConnId> {
-        if self.hub.conns.len() >= self.hub.limits.clients_max {
-            self.hub.stats.connections_rejected += 1;
-            return None;
-        }
+        self.refusal = b"";
         let listen = &self.hub.listeners.get(listener)?.listen;
+        let (user, authenticated) = match self.admit(listen, peer) {
+            Ok(admitted) => admitted,
+            Err(refusal) => {
+                self.refusal = refusal;
+                self.hub.stats.connections_rejected += 1;
+                return None;
+            }
+        };
         let state = State::new(listen, &self.hub.protocols)?;
         let entry = self.hub.conns.vacant_entry();
         let slot = entry.key() as u32;
         let id = self.hub.next_client;
         self.hub.next_client += 1;
-        let mut client = Client::new(id, slot, listener as u16, listen.scheme, peer, listen.db);
+        let mut client = Client::new(
+            id,
+            slot,
+            listener as u16,
+            listen.scheme,
+            peer,
+            listen.db,
+            user,
+        );
+        client.authenticated = authenticated;
+        client.read_only = listen.read_only;
+        client.update_rights(&self.hub.acl);
         client.created_ms = self.hub.now.unix_ms();
         client.active_ms = self.hub.now.monotonic_ms();
         entry.insert(Some(Box::new(Conn::new(client, state))));
@@ -230,12 +259,33 @@ impl Engine {
         })
     }
 
-    /// What a client is told that cannot be let in.
-    pub fn refusal(&self, listener: usize) -> &'static [u8] {
-        self.hub
-            .listeners
-            .get(listener)
-            .map_or(b"", |info| State::refusal(info.listen.scheme))
+    /// Who a new connection is, and whether it need not say so; or what it is told that is not let in.
+    fn admit(&self, listen: &Listen, peer: Peer) -> Result<(Arc<User>, bool), &'static [u8]> {
+        let refuse = |why| Err(State::refusal(listen.scheme, why));
+        let hub = &self.hub;
+        if hub.conns.len() >= hub.limits.clients_max {
+            return refuse(Refusal::TooManyClients);
+        }
+        if let Some(name) = &listen.user {
+            let user = hub.acl.user(name.as_bytes());
+            return match user.filter(|user| user.is_enabled()) {
+                Some(user) => Ok((Arc::clone(user), true)),
+                None => refuse(Refusal::NoUser),
+            };
+        }
+        let user = hub.acl.default_user();
+        let is_foreign =
+            matches!(peer, Peer::Tcp(address) if !address.ip().to_canonical().is_loopback());
+        let is_protected = !hub.unprotected && !listen.open && listen.scheme == Scheme::Resp;
+        if is_foreign && is_protected && user.needs_no_password() {
+            return refuse(Refusal::Protected);
+        }
+        Ok((Arc::clone(user), user.is_open()))
+    }
+
+    /// What the client is told that was not let in last.
+    pub fn refusal(&self) -> &'static [u8] {
+        self.refusal
     }
 
     /// Takes bytes from a connection and runs the requests in them.
@@ -268,7 +318,7 @@ impl Engine {
         const HELD_BYTES_MAX: usize = 64 * 1024;
         self.conn(id).is_some_and(|conn| match conn.flow {
             Flow::Input => true,
-            Flow::Blocked | Flow::Paused => conn.input_len() < HELD_BYTES_MAX,
+            Flow::Blocked | Flow::Paused | Flow::Held => conn.input_len() < HELD_BYTES_MAX,
             Flow::Turn | Flow::Output | Flow::Done => false,
         })
     }
@@ -347,6 +397,7 @@ impl Engine {
         let registered = Registered::new(name, spec, Box::new(run))?;
         let command = CommandRef::Registered(Arc::new(registered));
         if self.hub.commands.insert(command) {
+            self.hub.command_added();
             Ok(())
         } else {
             Err(RegisterError::Taken(name))
@@ -412,7 +463,8 @@ impl Engine {
             .pause
             .filter(|_| !self.hub.paused.is_empty())
             .map(|pause| pause.until_ms);
-        [self.hub.waiting.next_deadline_ms(), pause]
+        let held = self.hub.held.iter().map(|held| held.0).min();
+        [self.hub.waiting.next_deadline_ms(), pause, held]
             .into_iter()
             .flatten()
             .min()
@@ -426,6 +478,7 @@ impl Engine {
             self.scene()
                 .end_wait(slot, |reply, on_timeout| on_timeout.answer(reply));
         }
+        self.hub.release_held(now_ms);
         if self.hub.pause.is_some_and(|pause| pause.until_ms <= now_ms) {
             self.hub.end_pause();
         }
@@ -502,6 +555,12 @@ impl Engine {
         }
         if conn.flow == Flow::Paused && !self.hub.paused.contains(&id.slot) {
             self.hub.paused.push(id.slot);
+        }
+        if conn.flow == Flow::Held
+            && let Some(until_ms) = conn.client.held_until_ms
+            && !self.hub.held.iter().any(|held| held.2 == conn.client.id)
+        {
+            self.hub.held.push((until_ms, id.slot, conn.client.id));
         }
         if (speaks || conn.client.closing || conn.client.doomed) && !conn.listed {
             conn.listed = true;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use slab::Slab;
 
+use crate::acl::Acl;
 use crate::change::{Detail, Group};
 use crate::clock::{Clock, Now};
 use crate::command_stats::CommandStats;
@@ -116,6 +117,10 @@ pub struct Hub {
     pub limits: Limits,
     /// Counters.
     pub stats: Stats,
+    /// Who may do what.
+    pub acl: Acl,
+    /// Serves RESP clients of other hosts although the default user needs no password.
+    pub unprotected: bool,
     /// What time it is.
     pub now: Now,
     /// When the server started.
@@ -164,6 +169,8 @@ pub struct Hub {
     pub(crate) pause: Option<Pause>,
     /// Who waits for its end.
     pub(crate) paused: Vec<u32>,
+    /// Who has to wait after wrong passwords: until when (monotonic ms), where, and the client's number.
+    pub(crate) held: Vec<(u64, u32, u64)>,
     /// Memory for the next group of changes.
     pub(crate) spare_group: Group,
     /// Gets all changes, group by group.
@@ -207,6 +214,39 @@ impl Hub {
                 self.touch(slot);
             }
         }
+    }
+
+    /// Has the users know of a command that was added to the table.
+    pub(crate) fn command_added(&mut self) {
+        self.acl.command_added(&self.commands);
+        for (_, conn) in &mut self.conns {
+            if let Some(conn) = conn
+                && let Some(user) = self.acl.user(conn.client.user.name())
+            {
+                conn.client.user = Arc::clone(user);
+            }
+        }
+    }
+
+    /// Lets those go on whose time to wait after wrong passwords is over.
+    pub(crate) fn release_held(&mut self, now_ms: u64) {
+        let mut held = std::mem::take(&mut self.held);
+        held.retain(|&(until_ms, slot, id)| {
+            if until_ms > now_ms {
+                return true;
+            }
+            if let Some(Some(conn)) = self.conns.get_mut(slot as usize)
+                && conn.client.id == id
+            {
+                conn.client.held_until_ms = None;
+                if conn.flow == Flow::Held {
+                    conn.flow = Flow::Turn;
+                    self.touch(slot);
+                }
+            }
+            false
+        });
+        self.held = held;
     }
 
     /// The place of a client that is in the hub, by its id. O(clients).

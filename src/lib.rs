@@ -21,6 +21,7 @@
 //! See the [`guide`] for how a program embeds it, [`Server`] for a server in your own loop, and [`Engine`] for one without
 //! sockets.
 
+pub mod acl;
 pub mod binary_float;
 pub mod buffer;
 mod builder;

@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let settings = match settings::from_command_line() {
-        Ok(settings::Outcome::Run(settings)) => settings,
+        Ok(settings::Outcome::Run(settings)) => *settings,
         Ok(settings::Outcome::Shown(text)) => {
             tell(&text);
             return ExitCode::SUCCESS;
@@ -56,8 +56,12 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
         None => None,
     };
     let mut server = Server::bind(settings.config).map_err(|error| match error {
-        BindError::Limit(_) | BindError::Poll(_) => error.to_string(),
-        BindError::NoSuchDatabase(_) | BindError::Resolve(..) | BindError::Bind(..) => {
+        BindError::Limit(_) | BindError::Poll(_) | BindError::Access(_) => error.to_string(),
+        BindError::NoSuchDatabase(_)
+        | BindError::NoSuchUser(_)
+        | BindError::Unguarded(_)
+        | BindError::Resolve(..)
+        | BindError::Bind(..) => {
             format!("--listen {error}")
         }
     })?;

@@ -14,9 +14,8 @@ use log::{error, info, warn};
 
 use crate::buffer::Output;
 use crate::change::{Detail, Group};
-use crate::client::{Client, Peer};
+use crate::client::Client;
 use crate::clock::Now;
-use crate::config::Scheme;
 use crate::engine::Engine;
 use crate::hub::Gate;
 use crate::keyspace::{Expiry, Keyspace, SetOptions, SnapshotProgress};
@@ -539,7 +538,7 @@ impl<'a> Loader<'a> {
     pub fn dry() -> Self {
         Loader {
             engine: None,
-            client: Client::new(0, u32::MAX, 0, Scheme::Resp, Peer::InProcess, 0),
+            client: Client::host(),
             out: Output::default(),
             spans: Vec::new(),
             records: 0,

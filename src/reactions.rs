@@ -390,7 +390,11 @@ impl Scene<'_> {
                 client: &mut conn.client,
                 out: &mut conn.out,
             };
-            resp::run_again(request.command.clone(), request.args(), &mut cx);
+            // What it may do can have changed while it waited.
+            match resp::permit::check(&request.command, request.args(), &mut cx) {
+                Ok(()) => resp::run_again(request.command.clone(), request.args(), &mut cx),
+                Err(error) => cx.refuse(&error),
+            }
             let waits = conn
                 .client
                 .extras()

@@ -20,6 +20,7 @@ use mio::net::UnixListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
+use crate::acl::AccessError;
 use crate::builder::Builder;
 use crate::client::Peer;
 use crate::clock::{Clock, Now, SystemClock};
@@ -112,11 +113,17 @@ pub enum BindError {
     /// A limit is out of range.
     Limit(LimitError),
     /// A listener starts in a database that there is not.
-    NoSuchDatabase(Listen),
+    NoSuchDatabase(Box<Listen>),
     /// The host's name says no address.
-    Resolve(Listen, io::Error),
+    Resolve(Box<Listen>, io::Error),
     /// The address cannot be listened on.
-    Bind(Listen, io::Error),
+    Bind(Box<Listen>, io::Error),
+    /// Other hosts could reach a listener whose protocol has no word for a password.
+    Unguarded(Box<Listen>),
+    /// The listener names a user that there is not.
+    NoSuchUser(Box<Listen>),
+    /// The users are not in order.
+    Access(AccessError),
     /// The system has no poller for us.
     Poll(io::Error),
 }
@@ -132,6 +139,17 @@ impl std::fmt::Display for BindError {
                 write!(f, "{listen}: cannot resolve the host: {error}")
             }
             BindError::Bind(listen, error) => write!(f, "{listen}: cannot listen: {error}"),
+            BindError::Unguarded(listen) => write!(
+                f,
+                "{listen}: other hosts could reach it, and {} has no word for a password: listen on loopback or on a \
+                 Unix socket, or add ?open=yes",
+                listen.scheme
+            ),
+            BindError::NoSuchUser(listen) => {
+                let user = listen.user.as_deref().unwrap_or_default();
+                write!(f, "{listen}: there is no user {user}")
+            }
+            BindError::Access(error) => write!(f, "{error}"),
             BindError::Poll(error) => write!(f, "cannot create a poller: {error}"),
         }
     }
@@ -141,7 +159,10 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BindError::Limit(error) => Some(error),
-            BindError::NoSuchDatabase(_) => None,
+            BindError::NoSuchDatabase(_) | BindError::Unguarded(_) | BindError::NoSuchUser(_) => {
+                None
+            }
+            BindError::Access(error) => Some(error),
             BindError::Resolve(_, error) | BindError::Bind(_, error) | BindError::Poll(error) => {
                 Some(error)
             }
@@ -201,6 +222,9 @@ impl Server {
         let clock: Arc<dyn Clock> = Arc::from(clock);
         let mut engine = Engine::new(&config, clock.now());
         engine.set_clock(Arc::clone(&clock));
+        engine
+            .set_access(&config.access)
+            .map_err(BindError::Access)?;
         let mut server = Server {
             engine,
             net: Net {
@@ -238,17 +262,30 @@ impl Server {
     /// Adds a listener. Returns where it listens (of port 0, the port it was given).
     pub fn listen(&mut self, listen: Listen) -> Result<String, BindError> {
         if listen.db >= self.engine.limits().databases {
-            return Err(BindError::NoSuchDatabase(listen));
+            return Err(BindError::NoSuchDatabase(Box::new(listen)));
+        }
+        let acl = &self.engine.hub.acl;
+        match &listen.user {
+            Some(user) if acl.user(user.as_bytes()).is_none() => {
+                return Err(BindError::NoSuchUser(Box::new(listen)));
+            }
+            None if !has_password(listen.scheme) && !acl.default_user().is_open() => warn!(
+                "{listen}: the default user needs a password, for which this protocol has no word: nothing will be \
+                 allowed there unless the listener is given a user, as in ?user=NAME"
+            ),
+            _ => {}
         }
         let (mut acceptor, bound) = match &listen.address {
             Address::Tcp(host, port) => bind_tcp(&listen, host, *port)?,
             #[cfg(unix)]
-            Address::Unix(path) => {
-                bind_unix(path).map_err(|error| BindError::Bind(listen.clone(), error))?
-            }
+            Address::Unix(path) => bind_unix(path, &listen)
+                .map_err(|error| BindError::Bind(Box::new(listen.clone()), error))?,
             #[cfg(not(unix))]
             Address::Unix(_) => {
-                return Err(BindError::Bind(listen, io::ErrorKind::Unsupported.into()));
+                return Err(BindError::Bind(
+                    Box::new(listen),
+                    io::ErrorKind::Unsupported.into(),
+                ));
             }
         };
         let token = Token(LISTENERS + self.net.listeners.len());
@@ -266,7 +303,7 @@ impl Server {
                     .register(unix, token, Interest::READABLE)
             }
         };
-        registered.map_err(|error| BindError::Bind(listen.clone(), error))?;
+        registered.map_err(|error| BindError::Bind(Box::new(listen.clone()), error))?;
         self.engine.add_listener(listen.clone(), bound.clone());
         self.net.listeners.push(Listener {
             acceptor,
@@ -692,7 +729,10 @@ impl Net {
             Stream::Unix(_) => {}
         }
         let Some(id) = engine.open(listener, peer) else {
-            stream.say_and_close(engine.refusal(listener));
+            stream.say_and_close(engine.refusal());
+            if engine.connections() < engine.limits().clients_max {
+                return;
+            }
             if !self.crowded {
                 info!(
                     "{} clients are too many: no more are accepted for now",
@@ -817,11 +857,20 @@ fn is_about_one_client(error: &io::Error) -> bool {
     )
 }
 
+/// Whether the protocol has a word for a password; of the host's own protocols the host has to know.
+fn has_password(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Resp | Scheme::Custom(_))
+}
+
 fn bind_tcp(listen: &Listen, host: &str, port: u16) -> Result<(Acceptor, String), BindError> {
     let addresses: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
-        .map_err(|error| BindError::Resolve(listen.clone(), error))?
+        .map_err(|error| BindError::Resolve(Box::new(listen.clone()), error))?
         .collect();
+    let is_guarded = listen.open || has_password(listen.scheme);
+    if !is_guarded && addresses.iter().any(|address| !address.ip().is_loopback()) {
+        return Err(BindError::Unguarded(Box::new(listen.clone())));
+    }
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         match TcpListener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)))
@@ -830,12 +879,12 @@ fn bind_tcp(listen: &Listen, host: &str, port: u16) -> Result<(Acceptor, String)
             Err(error) => failure = error,
         }
     }
-    Err(BindError::Bind(listen.clone(), failure))
+    Err(BindError::Bind(Box::new(listen.clone()), failure))
 }
 
 #[cfg(unix)]
-fn bind_unix(path: &std::path::Path) -> io::Result<(Acceptor, String)> {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+fn bind_unix(path: &std::path::Path, listen: &Listen) -> io::Result<(Acceptor, String)> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
     // A socket that nobody listens on any more is what a crash leaves behind. Any other error than a refusal, such as
     // a full backlog, comes from one that is in use. (This connects without waiting.)
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
@@ -848,5 +897,31 @@ fn bind_unix(path: &std::path::Path) -> io::Result<(Acceptor, String)> {
         path: path.to_owned(),
         inode: std::fs::metadata(path)?.ino(),
     };
+    if let Some(mode) = listen.mode {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    }
+    if let Some(owner) = &listen.owner {
+        let (user, group) = owner.split_once(':').unwrap_or((owner, ""));
+        let user = number_of(user, "/etc/passwd")?;
+        std::os::unix::fs::chown(path, user, number_of(group, "/etc/group")?)?;
+    }
     Ok((Acceptor::Unix(listener, file), path.display().to_string()))
+}
+
+/// The number of a user or group, given as such or by a name that stands in `file`; `None` for an empty name.
+#[cfg(unix)]
+fn number_of(name: &str, file: &str) -> io::Result<Option<u32>> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if let Ok(number) = name.parse() {
+        return Ok(Some(number));
+    }
+    let text = std::fs::read_to_string(file)?;
+    let number = text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
+    });
+    let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{file} has no {name:?}"));
+    number.map(Some).ok_or_else(missing)
 }

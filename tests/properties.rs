@@ -97,7 +97,10 @@ fn resp_bytes(rng: &mut Rng, rules: &[Rule]) -> Vec<u8> {
 
 /// Whether its answer depends on how many bytes have come in one piece.
 fn cannot_be_repeated(command: &Command) -> bool {
-    matches!(command.name, "info" | "client|list" | "client|info")
+    matches!(
+        command.name,
+        "info" | "client|list" | "client|info" | "acl|log" | "acl|genpass"
+    )
 }
 
 fn other_bytes(rng: &mut Rng, scheme: Scheme) -> Vec<u8> {

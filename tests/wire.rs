@@ -75,6 +75,9 @@ macro_rules! transcripts {
 }
 
 transcripts! {
+    acl
+    acl_listeners
+    acl_scripts
     bitmap
     counter
     counter_limits
@@ -237,6 +240,7 @@ fn replay_in(script: &Script, way: Way) -> Result<(), String> {
     let mut config = Config {
         listen: script.listeners.clone(),
         limits: script.limits.clone(),
+        access: script.access.clone(),
         seed: Some(Seed::fixed(1)),
     };
     match way.over {

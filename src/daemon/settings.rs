@@ -8,7 +8,9 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use log::LevelFilter;
 use pentad::Address;
+use pentad::acl::{Access, AccessError, Acl};
 use pentad::config::{Config, Limits, Listen};
+use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::storage::Fsync;
 use serde::Deserialize;
 
@@ -35,7 +37,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Outcome {
     /// To run.
-    Run(Settings),
+    Run(Box<Settings>),
     /// To be told something: help, or the version.
     Shown(String),
     /// To look after files.
@@ -56,7 +58,8 @@ pub enum Outcome {
 struct Flags {
     /// Where to listen, and for which protocol; repeatable. SCHEME://HOST:PORT or SCHEME+unix:///PATH, with
     /// SCHEME one of resp, metrics, counter, lab, lab+byte, lab+digit, speicher; ?db=N sets the database,
-    /// ?key=NAME the counter's key. Port 0 takes a free one
+    /// ?key=NAME the counter's key, ?user=NAME who its clients are, ?readonly=yes takes no writes, ?open=yes serves
+    /// other hosts without a password, ?mode=660 and ?owner=USER:GROUP are a Unix socket's. Port 0 takes a free one
     #[arg(long, value_name = "URL")]
     #[serde(default)]
     listen: Vec<String>,
@@ -115,6 +118,24 @@ struct Flags {
     /// system likes) [default: everysec]
     #[arg(long, value_name = "WHEN")]
     fsync: Option<String>,
+    /// A password that RESP clients of the default user must give. Other users of the machine can see flags: the
+    /// settings file or --aclfile is the better place
+    #[arg(long, value_name = "PASSWORD")]
+    requirepass: Option<String>,
+
+    /// A user, as `NAME RULE ...` in the rule language of Redis's ACLs; repeatable
+    #[arg(long, value_name = "RULES")]
+    #[serde(default)]
+    user: Vec<String>,
+
+    /// The file that ACL LOAD and ACL SAVE mean, with a line `user NAME RULE ...` for each user; it is loaded at the start
+    #[arg(long, value_name = "FILE")]
+    aclfile: Option<PathBuf>,
+
+    /// Whether RESP clients of other hosts are refused as long as the default user has no password: yes or no
+    /// [default: yes]
+    #[arg(long, value_name = "YES|NO")]
+    protected_mode: Option<String>,
 
     /// Check all settings, say whether they are valid, and exit
     #[arg(long)]
@@ -194,7 +215,8 @@ pub fn from_command_line() -> Result<Outcome, SettingsError> {
         Some(path) => read_file(path)?,
         None => Flags::default(),
     };
-    flags.over(file).into_settings().map(Outcome::Run)
+    let settings = flags.over(file).into_settings()?;
+    Ok(Outcome::Run(Box::new(settings)))
 }
 
 /// Clap explains at length; the first paragraph says what is wrong.
@@ -246,8 +268,47 @@ impl Flags {
             load_rdb: self.load_rdb.or(other.load_rdb),
             data: self.data.or(other.data),
             fsync: self.fsync.or(other.fsync),
+            requirepass: self.requirepass.or(other.requirepass),
+            user: if self.user.is_empty() {
+                other.user
+            } else {
+                self.user
+            },
+            aclfile: self.aclfile.or(other.aclfile),
+            protected_mode: self.protected_mode.or(other.protected_mode),
             check: self.check,
             tool: None,
+        }
+    }
+
+    fn access(&self) -> Result<Access, SettingsError> {
+        let unprotected = match self.protected_mode.as_deref() {
+            None | Some("yes") => false,
+            Some("no") => true,
+            Some(other) => {
+                let why = "must be yes or no".to_owned();
+                return Err(SettingsError::Value(
+                    "protected-mode",
+                    other.to_owned(),
+                    why,
+                ));
+            }
+        };
+        let access = Access {
+            users: self.user.clone(),
+            file: self.aclfile.clone(),
+            password: self.requirepass.clone(),
+            unprotected,
+        };
+        let table = Table::new(FAMILIES);
+        match Acl::new(&table).configure(&access, &table) {
+            Ok(()) => Ok(access),
+            Err(error @ AccessError::File(_)) => {
+                let file = self.aclfile.clone().unwrap_or_default();
+                let file = file.display().to_string();
+                Err(SettingsError::Value("aclfile", file, error.to_string()))
+            }
+            Err(error) => Err(SettingsError::Usage(format!("--user: {error}"))),
         }
     }
 
@@ -269,6 +330,7 @@ impl Flags {
             let why = format!("must be {} to {}", error.least, error.most);
             SettingsError::Value(error.name, error.value.to_string(), why)
         })?;
+        let access = self.access()?;
         let mut listen = Vec::new();
         for url in &self.listen {
             let refuse = |why: String| SettingsError::Value("listen", url.clone(), why);
@@ -303,6 +365,7 @@ impl Flags {
             config: Config {
                 listen,
                 limits,
+                access,
                 seed: None,
             },
             log_level: self.log_level.unwrap_or(LevelFilter::Info),

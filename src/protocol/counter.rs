@@ -76,7 +76,9 @@ impl Counter {
 
     fn get(&self, cx: &mut Cx<'_>, consumed: usize) -> Step {
         let key = cx.keyspace.key(cx.client.db, &self.key);
+        let allowed = cx.may_read("get", &self.key);
         let value = match cx.keyspace.string(&key) {
+            _ if !allowed => None,
             Ok(None) => Some(0),
             Ok(Some(string)) => string.to_i64(),
             Err(_) => None,
@@ -94,7 +96,7 @@ impl Counter {
     }
 
     fn add(&self, by: i64, cx: &mut Cx<'_>) -> Reply {
-        if cx.hub.gate != Gate::Open {
+        if cx.hub.gate != Gate::Open || !cx.may_write("incrby", &self.key) {
             return Reply::Error;
         }
         let key = cx.keyspace.key(cx.client.db, &self.key);

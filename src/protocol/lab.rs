@@ -76,6 +76,10 @@ impl Lab {
                 let Some(colon) = memchr::memchr(b':', rest) else {
                     return Step::Close;
                 };
+                // There is no reply that could say no.
+                if !cx.may_write("set", &rest[..colon]) {
+                    return Step::Close;
+                }
                 let key = cx.keyspace.key(cx.client.db, &rest[..colon]);
                 cx.keyspace.put(&key, &rest[colon + 1..]);
                 Step::Done(consumed)
@@ -89,10 +93,12 @@ impl Lab {
     }
 
     fn read(&self, name: &[u8], cx: &mut Cx<'_>) {
+        let allowed = cx.may_read("get", name);
         let key = cx.keyspace.key(cx.client.db, name);
         let view = cx.keyspace.view(&key);
         let mut digits = [0; 20];
         let value = match &view {
+            _ if !allowed => b"",
             Some(View::String(string)) => string.as_bytes(&mut digits),
             Some(View::Json(json)) => json.text(),
             // A value of another type reads as a missing one.

@@ -53,9 +53,12 @@ fn run(line: &[u8], cx: &mut Cx<'_>) -> Option<()> {
             if words.next().is_some() {
                 return None;
             }
+            cx.may_write("ts.add", key).then_some(())?;
             put(key, value, timestamp, cx)
         }
         b"get" if words.next().is_none() && cx.hub.gate != Gate::Loading => {
+            // Of all keys, those are shown that may be read.
+            (key == b"*" || cx.may_read("ts.range", key)).then_some(())?;
             get(key, cx);
             Some(())
         }
@@ -79,7 +82,9 @@ fn get(key: &[u8], cx: &mut Cx<'_>) {
     cx.out.tail().extend_from_slice(b"ok\n");
     if key == b"*" {
         for key in cx.keyspace.series_keys(cx.client.db) {
-            push_series(&key, cx);
+            if cx.may_see("ts.range", &key) {
+                push_series(&key, cx);
+            }
         }
     } else {
         push_series(key, cx);

@@ -49,6 +49,35 @@ pub(crate) enum Step {
     Close,
 }
 
+/// Why a client is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There are as many as may be.
+    TooManyClients,
+    /// The user that the listener names is not there, or off.
+    NoUser,
+    /// It comes from another host, and nobody has set a password.
+    Protected,
+}
+
+impl Refusal {
+    fn in_resp(self) -> &'static [u8] {
+        match self {
+            Refusal::TooManyClients => b"-ERR max number of clients reached\r\n",
+            Refusal::NoUser => b"-NOAUTH the user of this listener is not there or is off\r\n",
+            Refusal::Protected => {
+                b"-DENIED pentad is running in protected mode because protected mode is enabled and no password is \
+                  set for the default user. In this mode connections are only accepted from the loopback interface. \
+                  To let other computers connect, do one of the following: 1) Set a password for the default user, \
+                  with the option '--requirepass' or with CONFIG SET requirepass. 2) Give the listener the option \
+                  '?open=yes'. 3) Send the command 'CONFIG SET protected-mode no' from the loopback interface; MAKE \
+                  SURE that the server is not reachable from the internet if you do so. 4) Start the server with \
+                  '--protected-mode no'.\r\n"
+            }
+        }
+    }
+}
+
 /// Where a conversation stands, in its protocol.
 #[derive(Debug)]
 pub(crate) enum State {
@@ -108,10 +137,10 @@ impl State {
         }
     }
 
-    /// What a client is told for which there is no room.
-    pub fn refusal(scheme: Scheme) -> &'static [u8] {
+    /// What a client is told that is not let in.
+    pub fn refusal(scheme: Scheme, why: Refusal) -> &'static [u8] {
         match scheme {
-            Scheme::Resp => b"-ERR max number of clients reached\r\n",
+            Scheme::Resp => why.in_resp(),
             Scheme::Metrics => metrics::ERROR,
             Scheme::Counter => counter::ERROR,
             Scheme::Lab | Scheme::LabByte | Scheme::LabDigit | Scheme::Custom(_) => b"",

@@ -29,6 +29,7 @@ pub struct Speicher {
 enum Status {
     Ok = 200,
     BadRequest = 400,
+    Forbidden = 403,
     NotFound = 404,
     Unavailable = 503,
 }
@@ -77,6 +78,7 @@ fn reply(status: Status, cx: &mut Cx<'_>) {
     let body: &[u8] = match status {
         Status::Ok => b"\0\0\0\x13{\"status_code\":200}",
         Status::BadRequest => b"\0\0\0\x13{\"status_code\":400}",
+        Status::Forbidden => b"\0\0\0\x13{\"status_code\":403}",
         Status::NotFound => b"\0\0\0\x13{\"status_code\":404}",
         Status::Unavailable => UNAVAILABLE,
     };
@@ -114,7 +116,20 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Whether the listener's user may do it, by the RESP command that it stands for.
+    fn is_allowed(&self, cx: &mut Cx<'_>) -> bool {
+        match self {
+            Request::Set(key, _) => cx.may_write("set", key.as_bytes()),
+            Request::Get(key) => cx.may_read("get", key.as_bytes()),
+            Request::Delete(key) => cx.may_write("del", key.as_bytes()),
+            Request::Reset => cx.may_write("flushdb", b""),
+        }
+    }
+
     fn run(self, cx: &mut Cx<'_>) {
+        if !self.is_allowed(cx) {
+            return reply(Status::Forbidden, cx);
+        }
         let db = cx.client.db;
         let refused = match cx.hub.gate {
             Gate::Open => false,

@@ -148,6 +148,17 @@ impl Connection {
         }
     }
 
+    /// Runs one request and gives the bytes of its reply.
+    pub fn ask_raw<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Vec<u8> {
+        self.stream.write_all(&encode(words)).expect("to be heard");
+        loop {
+            if let Some((_, len)) = Value::read(&self.input) {
+                return self.input.drain(..len).collect();
+            }
+            assert!(self.fill(), "redis-server closed the connection");
+        }
+    }
+
     /// Runs requests and gives the bytes of all replies. To know their end, it asks for an echo of `mark` behind them
     /// and reads up to that; a connection that is closed before has ended too.
     pub fn run(&mut self, requests: &[Request], mark: &[u8]) -> Vec<u8> {

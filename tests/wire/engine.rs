@@ -24,6 +24,7 @@ struct Connection {
 impl EngineTransport {
     pub fn new(script: &Script, config: &Config, output_step_bytes: usize) -> Self {
         let mut engine = Engine::new(config, now(START_MS));
+        engine.set_access(&config.access).expect("users in order");
         for listen in &config.listen {
             engine.add_listener(listen.clone(), "127.0.0.1:1".to_owned());
         }
@@ -85,7 +86,7 @@ impl Transport for EngineTransport {
         let peer = Peer::Tcp(([127, 0, 0, 1], 50_000 + connection as u16).into());
         let id = self.engine.open(listener, peer);
         if id.is_none() {
-            let refusal = self.engine.refusal(listener);
+            let refusal = self.engine.refusal();
             self.connections[connection]
                 .received
                 .extend_from_slice(refusal);

@@ -1,6 +1,7 @@
 //! Transcripts out of text: what is sent, and what must come back. The format is described in `README.md` beside this
 //! file. This module must not know how a transcript is replayed.
 
+use pentad::acl::Access;
 use pentad::{Limits, Listen, Scheme};
 
 use crate::pattern::{Pattern, Piece};
@@ -11,6 +12,7 @@ pub struct Script {
     pub path: String,
     /// What the server is told.
     pub limits: Limits,
+    pub access: Access,
     pub listeners: Vec<Listen>,
     /// RESP commands are only typed, not sent as arrays.
     pub inline: bool,
@@ -75,6 +77,7 @@ impl Script {
             script: Script {
                 path: path.to_owned(),
                 limits: Limits::default(),
+                access: Access::default(),
                 listeners: Vec::new(),
                 inline: false,
                 no_sockets: false,
@@ -261,6 +264,11 @@ impl Reader {
             ["listen", url] => self.listen(url, ""),
             ["listen", url, "as", name] => self.listen(url, name),
             ["limit", name, value] => self.limit(name, value),
+            ["user", ..] => {
+                let rules = line.split_once(' ').map_or("", |(_, rules)| rules);
+                self.script.access.users.push(rules.to_owned());
+                Ok(())
+            }
             ["inline"] => {
                 self.script.inline = true;
                 Ok(())
@@ -277,7 +285,7 @@ impl Reader {
             ["close"] => self.close(""),
             ["close", name] => self.close(name),
             ["clock", advance] => self.clock(advance),
-            _ => Err("expected a line sent, a line to come, or one of listen, limit, inline, no-sockets, open, half-close, close, clock".to_owned()),
+            _ => Err("expected a line sent, a line to come, or one of listen, limit, user, inline, no-sockets, open, half-close, close, clock".to_owned()),
         }
     }
 

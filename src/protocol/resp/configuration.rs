@@ -72,6 +72,26 @@ macro_rules! bytes {
 /// In alphabetical order.
 const PARAMETERS: &[Parameter] = &[
     changeable(
+        "acl-pubsub-default",
+        |cx| match cx.hub.acl.all_channels_by_default {
+            true => "allchannels".to_owned(),
+            false => "resetchannels".to_owned(),
+        },
+        |cx, text| {
+            cx.hub.acl.all_channels_by_default = one_of(text, "resetchannels", "allchannels")?;
+            Ok(())
+        },
+    ),
+    fixed("aclfile", |cx| {
+        let file = cx.hub.acl.file.as_ref();
+        file.map_or(String::new(), |file| file.display().to_string())
+    }),
+    number!("acllog-max-len", 0..=i64::MAX, |cx| cx
+        .hub
+        .acl
+        .log
+        .entries_max),
+    changeable(
         "appendfsync",
         |cx| {
             let fsync = cx.hub.persistence.status().map(|status| status.fsync);
@@ -173,6 +193,23 @@ const PARAMETERS: &[Parameter] = &[
         .hub
         .limits
         .request_bytes_max),
+    changeable(
+        "protected-mode",
+        |cx| if cx.hub.unprotected { "no" } else { "yes" }.to_owned(),
+        |cx, text| {
+            cx.hub.unprotected = one_of(text, "yes", "no")?;
+            Ok(())
+        },
+    ),
+    changeable(
+        "requirepass",
+        |cx| String::from_utf8_lossy(&cx.hub.acl.password).into_owned(),
+        |cx, text| {
+            cx.hub.acl.set_password(text, &cx.hub.commands);
+            super::acl::users_changed(cx);
+            Ok(())
+        },
+    ),
     fixed("save", |_| String::new()),
     number!("set-max-intset-entries", 0..=i64::MAX, |cx| cx
         .keyspace
@@ -215,6 +252,18 @@ const PARAMETERS: &[Parameter] = &[
 
 fn out_of_range(from: i64, to: i64) -> String {
     format!("argument must be between {from} and {to} inclusive")
+}
+
+/// False for the first of two words, true for the second.
+fn one_of(text: &[u8], first: &str, second: &str) -> Result<bool, String> {
+    match () {
+        () if text.eq_ignore_ascii_case(first.as_bytes()) => Ok(false),
+        () if text.eq_ignore_ascii_case(second.as_bytes()) => Ok(true),
+        () if first == "yes" || first == "no" => Err("argument must be 'yes' or 'no'".to_owned()),
+        () => Err(format!(
+            "argument(s) must be one of the following: {second}, {first}"
+        )),
+    }
 }
 
 fn parse_number(text: &[u8], from: i64, to: i64) -> Result<i64, String> {

@@ -2,6 +2,7 @@
 
 use super::generic::database;
 use super::{Args, CommandError};
+use crate::acl::DEFAULT_USER;
 use crate::client::{Client, NameKind, Peer, Replies};
 use crate::config::Scheme;
 use crate::conn::Conn;
@@ -42,6 +43,21 @@ pub fn echo(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
+/// `AUTH [username] password`
+pub fn auth(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
+    match args.len() {
+        2 if cx.hub.acl.default_user().needs_no_password() => Err(CommandError::text(
+            "ERR AUTH <password> called without any password configured for the default user. Are you sure your \
+             configuration is correct?",
+        )),
+        2 => super::acl::log_in(cx, args, DEFAULT_USER.as_bytes(), &args[1]),
+        3 => super::acl::log_in(cx, args, &args[1], &args[2]),
+        _ => Err(CommandError::Syntax),
+    }?;
+    cx.reply().ok();
+    Ok(())
+}
+
 pub fn quit(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.reply().ok();
     cx.client.closing = true;
@@ -69,7 +85,7 @@ pub fn reset(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.client.set_name(NameKind::Connection, b"");
     cx.client.resp3 = false;
     cx.client.db = db;
-    cx.client.settle();
+    super::acl::log_out(cx);
     cx.refresh_interest();
     cx.reply().simple("RESET");
     Ok(())
@@ -95,15 +111,11 @@ pub fn hello(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         };
     }
     let mut name = None;
+    let mut login = None;
     let mut at = 2;
     while at < args.len() {
         if args.is(at, "auth") && at + 2 < args.len() {
-            // There are no passwords: the default user gets in with any.
-            if &args[at + 1] != b"default" {
-                return Err(CommandError::text(
-                    "WRONGPASS invalid username-password pair or user is disabled.",
-                ));
-            }
+            login = Some((&args[at + 1], &args[at + 2]));
             at += 3;
         } else if args.is(at, "setname") && at + 1 < args.len() {
             name = Some(valid_name(&args[at + 1], "Client names")?);
@@ -114,6 +126,16 @@ pub fn hello(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
                 "Syntax error in HELLO option '{option}'"
             )));
         }
+    }
+    if let Some((user, password)) = login {
+        super::acl::log_in(cx, args, user, password)?;
+    }
+    if cx.client.needs_login(&cx.hub.acl) {
+        return Err(CommandError::text(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH \
+             <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the \
+             same time",
+        ));
     }
     if let Some(name) = name {
         cx.client.set_name(NameKind::Connection, name);
@@ -193,16 +215,18 @@ pub fn client_setinfo(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
+/// The line of the client that asks.
+pub(super) fn describe_asking(cx: &Cx<'_>) -> String {
+    let buffers = Buffers {
+        input: 0,
+        output: cx.out.len(),
+        bytes: 0,
+    };
+    describe(cx.client, buffers, cx.hub)
+}
+
 pub fn client_info(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
-    let line = describe(
-        cx.client,
-        Buffers {
-            input: 0,
-            output: cx.out.len(),
-            bytes: 0,
-        },
-        cx.hub,
-    );
+    let line = describe_asking(cx);
     cx.reply().verbatim(&line);
     Ok(())
 }
@@ -230,12 +254,7 @@ pub fn client_list(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     };
     let mut lines = Vec::new();
     if is_wanted(cx.client) {
-        let buffers = Buffers {
-            input: 0,
-            output: cx.out.len(),
-            bytes: 0,
-        };
-        lines.push((cx.client.id, describe(cx.client, buffers, cx.hub)));
+        lines.push((cx.client.id, describe_asking(cx)));
     }
     for conn in cx.hub.others().filter(|conn| is_wanted(&conn.client)) {
         lines.push((
@@ -312,10 +331,11 @@ pub fn client_kill(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         } else if args.is(at, "laddr") {
             filter.local_address = Some(value.to_vec());
         } else if args.is(at, "user") {
-            if value != b"default" {
+            if cx.hub.acl.user(value).is_none() {
                 let user = String::from_utf8_lossy(value);
                 return Err(CommandError::err(format_args!("No such user '{user}'")));
             }
+            filter.user = Some(value.to_vec());
         } else if args.is(at, "skipme") && value.eq_ignore_ascii_case(b"yes") {
             filter.skip_me = true;
         } else if args.is(at, "skipme") && value.eq_ignore_ascii_case(b"no") {
@@ -335,6 +355,7 @@ struct KillFilter {
     address: Option<Vec<u8>>,
     local_address: Option<Vec<u8>>,
     kind: Option<ClientType>,
+    user: Option<Vec<u8>>,
     skip_me: bool,
 }
 
@@ -345,6 +366,7 @@ impl Default for KillFilter {
             address: None,
             local_address: None,
             kind: None,
+            user: None,
             skip_me: true,
         }
     }
@@ -362,6 +384,10 @@ impl KillFilter {
                 .as_ref()
                 .is_none_or(|address| local_address_of(client, hub).as_bytes() == address)
             && self.kind.is_none_or(|kind| kind == ClientType::Normal)
+            && self
+                .user
+                .as_ref()
+                .is_none_or(|user| client.user.name() == user)
     }
 }
 
@@ -414,7 +440,7 @@ fn describe(client: &Client, buffers: Buffers, hub: &Hub) -> String {
     format!(
         "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 multi=-1 qbuf={} \
          qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={} events=r cmd={command} \
-         user=default redir=-1 resp={} lib-name={} lib-ver={}\n",
+         user={} redir=-1 resp={} lib-name={} lib-ver={}\n",
         client.id,
         address_of(client),
         local_address_of(client, hub),
@@ -427,6 +453,7 @@ fn describe(client: &Client, buffers: Buffers, hub: &Hub) -> String {
         buffers.output,
         buffers.output,
         buffers.bytes + size_of::<Conn>(),
+        String::from_utf8_lossy(client.user.name()),
         if client.resp3 { 3 } else { 2 },
         text(NameKind::Library),
         text(NameKind::LibraryVersion),

@@ -51,9 +51,15 @@ fn shorten(args: Args<'_>) -> Vec<Vec<u8>> {
     } else {
         args.len()
     };
+    let secrets = super::permit::secrets(args);
     let mut kept: Vec<Vec<u8>> = args
         .iter_from(0)
+        .enumerate()
         .take(shown)
+        .map(|(index, arg)| match secrets.contains(&index) {
+            true => super::permit::REDACTED,
+            false => arg,
+        })
         .map(|arg| match arg.len().checked_sub(ARG_BYTES_MAX) {
             None | Some(0) => arg.to_vec(),
             Some(more) => [

@@ -5,8 +5,7 @@
 
 use super::{Args, CommandError, CommandRef, ErrorReply, ReplyRef, resolve, run, special};
 use crate::buffer::Output;
-use crate::client::{Client, Extras, Peer};
-use crate::config::Scheme;
+use crate::client::{Client, Extras};
 use crate::hub::Hub;
 use crate::keyspace::{Db, Keyspace};
 use crate::protocol::Cx;
@@ -23,8 +22,7 @@ pub(crate) struct InProcess {
 
 impl Default for InProcess {
     fn default() -> Self {
-        // No connection has this number, nor this place.
-        let mut client = Client::new(0, u32::MAX, 0, Scheme::Resp, Peer::InProcess, 0);
+        let mut client = Client::host();
         client.extras_mut().in_exec = true;
         InProcess {
             client,

@@ -6,6 +6,8 @@
 //! names, hence cannot make the search long. This module must not know what a row says beyond its
 //! name.
 
+use std::collections::HashMap;
+
 use super::CommandRef;
 use super::command::Command;
 
@@ -16,6 +18,9 @@ pub struct Table {
     slots: Box<[Option<Slot>]>,
     /// In the order in which `COMMAND` lists them.
     commands: Vec<CommandRef>,
+    /// The same and their subcommands, in the order of their numbers.
+    numbered: Vec<CommandRef>,
+    numbers: HashMap<&'static str, usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +37,8 @@ impl Table {
         let mut table = Table {
             slots: vec![None; (2 * count + 1).next_power_of_two()].into(),
             commands: Vec::with_capacity(count),
+            numbered: Vec::new(),
+            numbers: HashMap::new(),
         };
         for command in families.iter().copied().flatten() {
             table.insert(CommandRef::BuiltIn(command));
@@ -43,19 +50,42 @@ impl Table {
     pub fn insert(&mut self, command: CommandRef) -> bool {
         if 2 * (self.commands.len() + 1) > self.slots.len() {
             self.slots = vec![None; 2 * self.slots.len()].into();
-            for command in std::mem::take(&mut self.commands) {
-                self.insert(command);
+            for command in self.commands.clone() {
+                self.put(command);
             }
         }
+        if !self.put(command.clone()) {
+            return false;
+        }
+        let subcommands = command.subcommands.iter().map(CommandRef::BuiltIn);
+        for command in std::iter::once(command.clone()).chain(subcommands) {
+            self.numbers.insert(command.name, self.numbered.len());
+            self.numbered.push(command);
+        }
+        self.commands.push(command);
+        true
+    }
+
+    /// Gives a command its place, if there is none of this name.
+    fn put(&mut self, command: CommandRef) -> bool {
         let name = command.name.as_bytes();
         let digest = Digest::of(name);
         let place = self.place(name, digest);
         if self.slots[place].is_some() {
             return false;
         }
-        self.commands.push(command.clone());
         self.slots[place] = Some(Slot { digest, command });
         true
+    }
+
+    /// All commands and subcommands: each stands at its number.
+    pub fn numbered(&self) -> &[CommandRef] {
+        &self.numbered
+    }
+
+    /// The number of a command of this table, for sets of commands; O(1).
+    pub fn number(&self, command: &Command) -> usize {
+        self.numbers.get(command.name).copied().unwrap_or_default()
     }
 
     /// The command called `name`, in any case; O(1), no allocation.

@@ -12,6 +12,7 @@
 //! A row in `table/` (see [`command::Command`]) and the function it names in the family's file; a transcript in
 //! `tests/wire/`.
 
+mod acl;
 mod args;
 pub mod arguments;
 mod bitmap;
@@ -34,6 +35,7 @@ mod keys;
 mod list;
 mod lookup;
 mod parse;
+pub(crate) mod permit;
 mod prefetch;
 mod pubsub;
 mod registered;
@@ -199,6 +201,7 @@ impl Resp {
             let stop = cx.client.closing
                 || cx.client.doomed
                 || cx.client.is_blocked()
+                || cx.client.held_until_ms.is_some()
                 || cx.out.len() > high_water;
             if stop && index + 1 < count {
                 // The rest will be parsed again, if at all.
@@ -228,6 +231,7 @@ impl Resp {
         let limits = ParseLimits {
             request_bytes_max: cx.hub.limits.request_bytes_max,
             line_bytes_max: cx.hub.limits.line_bytes_max,
+            stranger: cx.client.restricted && cx.client.needs_login(&cx.hub.acl),
         };
         let mut at = 0;
         while batch.requests.len() < budget.min(BATCH_REQUESTS) {

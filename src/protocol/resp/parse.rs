@@ -34,6 +34,10 @@ pub enum Parsed {
 pub enum ProtocolError {
     /// The number of arguments is none, or too large.
     ArgumentCount,
+    /// There are too many arguments for somebody who has not logged in.
+    StrangersArgumentCount,
+    /// An argument is too long for somebody who has not logged in.
+    StrangersBulkLength,
     /// An argument begins with this byte, not with `$`.
     ExpectedBulk(u8),
     /// An argument's length is none, or too large.
@@ -64,6 +68,10 @@ impl std::fmt::Display for ProtocolError {
                 };
                 write!(f, "expected '$', got '{shown}'")
             }
+            ProtocolError::StrangersArgumentCount => {
+                f.write_str("unauthenticated multibulk length")
+            }
+            ProtocolError::StrangersBulkLength => f.write_str("unauthenticated bulk length"),
             ProtocolError::BulkLength => f.write_str("invalid bulk length"),
             ProtocolError::CountLineTooLong => f.write_str("too big mbulk count string"),
             ProtocolError::LengthLineTooLong => f.write_str("too big bulk count string"),
@@ -81,7 +89,13 @@ pub struct ParseLimits {
     pub request_bytes_max: usize,
     /// Bytes of an inline command, or of a line that says a number.
     pub line_bytes_max: usize,
+    /// Nobody has logged in: a request of few and short arguments will do.
+    pub stranger: bool,
 }
+
+/// Arguments of one request of somebody who has not logged in, and bytes of each.
+const STRANGERS_ARGUMENTS_MAX: i64 = 10;
+const STRANGERS_BULK_BYTES_MAX: i64 = 16 * 1024;
 
 /// Arguments of one request that may be announced, as in Redis. Nothing is kept for them before they come.
 const ARGUMENTS_MAX: i64 = i32::MAX as i64;
@@ -205,6 +219,9 @@ impl Partial {
                     if count <= 0 {
                         return Parsed::Ready { consumed: next };
                     }
+                    if limits.stranger && count > STRANGERS_ARGUMENTS_MAX {
+                        return Parsed::Invalid(ProtocolError::StrangersArgumentCount);
+                    }
                     self.at = next;
                     self.left = count as u32;
                 }
@@ -222,6 +239,9 @@ impl Partial {
             let (len, start) = match self.number(input, limits) {
                 Number::NeedMore => return Parsed::NeedMore,
                 Number::TooLong => return Parsed::Invalid(ProtocolError::LengthLineTooLong),
+                Number::Ready(len, _) if limits.stranger && len > STRANGERS_BULK_BYTES_MAX => {
+                    return Parsed::Invalid(ProtocolError::StrangersBulkLength);
+                }
                 Number::Ready(len, start)
                     if (0..=limits.request_bytes_max as i64).contains(&len) =>
                 {
@@ -392,6 +412,7 @@ mod tests {
     use super::*;
 
     const LIMITS: ParseLimits = ParseLimits {
+        stranger: false,
         request_bytes_max: 1000,
         line_bytes_max: 100,
     };

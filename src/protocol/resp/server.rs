@@ -9,6 +9,10 @@ use crate::config::Scheme;
 use crate::hub::Usage;
 use crate::protocol::Cx;
 
+pub use super::acl::{
+    acl_cat, acl_deluser, acl_dryrun, acl_genpass, acl_getuser, acl_help, acl_list, acl_load,
+    acl_log, acl_save, acl_setuser, acl_users, acl_whoami,
+};
 pub use super::configuration::{
     config_get, config_help, config_resetstat, config_rewrite, config_set,
 };
@@ -282,6 +286,10 @@ fn info_stats(cx: &Cx<'_>, text: &mut String) {
         "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
         "client_idle_timeout_disconnections": stats.idle_disconnections,
     );
+    for (reason, count) in &cx.hub.acl.log.counts {
+        let reason = if *reason == "command" { "cmd" } else { reason };
+        line(text, &format!("acl_access_denied_{reason}"), count, ":");
+    }
 }
 
 fn info_replication(cx: &Cx<'_>, text: &mut String) {

@@ -12,12 +12,16 @@ type Done = Result<(), CommandError>;
 
 /// `SORT key [BY pattern] [LIMIT offset count] [GET pattern ...] [ASC | DESC] [ALPHA] [STORE destination]`
 pub fn sort(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
-    Sorting::parse(args, true)?.run(cx)
+    let sorting = Sorting::parse(args, true)?;
+    sorting.check_rights(args, cx)?;
+    sorting.run(cx)
 }
 
 /// The same without STORE.
 pub fn sort_ro(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
-    Sorting::parse(args, false)?.run(cx)
+    let sorting = Sorting::parse(args, false)?;
+    sorting.check_rights(args, cx)?;
+    sorting.run(cx)
 }
 
 /// What is sorted, and how.
@@ -97,6 +101,20 @@ impl<'a> Sorting<'a> {
             at += 1;
         }
         Ok(sorting)
+    }
+
+    /// BY and GET look at keys that no argument names: only for those who may read all keys.
+    fn check_rights(&self, args: Args<'_>, cx: &Cx<'_>) -> Done {
+        let by = matches!(self.by, By::Pattern(_));
+        // GET # looks at none, but is refused as in Redis.
+        let get = !self.get.is_empty();
+        if (by || get) && !super::permit::reads_all_keys(args, cx) {
+            let option = if by { "BY" } else { "GET" };
+            return Err(CommandError::err(format_args!(
+                "{option} option of SORT denied due to insufficient ACL permissions."
+            )));
+        }
+        Ok(())
     }
 
     fn run(mut self, cx: &mut Cx<'_>) -> Done {

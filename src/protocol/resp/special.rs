@@ -4,7 +4,7 @@
 
 use super::command::{Command, access, flag};
 use super::keys::keys_of;
-use super::{Args, CommandError, CommandRef, KeptRequest, check_gate, reject, resolve};
+use super::{Args, CommandError, CommandRef, KeptRequest, check_gate, permit, reject, resolve};
 use crate::buffer::Output;
 use crate::client::{Peer, Replies};
 use crate::protocol::Cx;
@@ -42,6 +42,7 @@ pub(super) fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<
 
 fn answer(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
     let resolved = resolve(command.as_ref(), args).and_then(|command| {
+        permit::check(&command, args, cx)?;
         check_storage(&command, cx)?;
         check_subscribed(&command, cx)?;
         check_busy(&command, cx)?;
@@ -216,7 +217,12 @@ fn show_to_monitors(args: Args<'_>, cx: &mut Cx<'_>) {
         now_us.rem_euclid(1_000_000),
         cx.client.db
     );
-    for arg in args.iter_from(0) {
+    let secrets = permit::secrets(args);
+    for (index, arg) in args.iter_from(0).enumerate() {
+        let arg = match secrets.contains(&index) {
+            true => permit::REDACTED,
+            false => arg,
+        };
         line.push_str(" \"");
         for &byte in arg {
             match byte {

@@ -1,7 +1,7 @@
 //! The commands of transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
 
 use super::command::Command;
-use super::{Args, CommandError, special};
+use super::{Args, CommandError, permit, special};
 use crate::client::{Transaction, WatchedKey};
 use crate::protocol::Cx;
 
@@ -39,7 +39,10 @@ pub fn exec(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
     cx.client.extras_mut().in_exec = true;
     cx.reply().array(transaction.queued.len());
     for request in &transaction.queued {
-        special::run(request.command.clone(), request.args(), cx);
+        match permit::check_queued(&request.command, request.args(), cx) {
+            Ok(()) => special::run(request.command.clone(), request.args(), cx),
+            Err(error) => cx.refuse(&error),
+        }
     }
     cx.client.extras_mut().in_exec = false;
     cx.client.settle();

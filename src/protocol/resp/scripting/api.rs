@@ -189,15 +189,14 @@ fn set_repl(lua: &Lua, lent: &Calls) -> mlua::Result<Function> {
     })
 }
 
-/// Everybody may do everything.
 fn acl_check_cmd(lua: &Lua, lent: &Calls) -> mlua::Result<Function> {
     let lent = Arc::clone(lent);
     lua.create_function(move |_, values: MultiValue| {
         let found = lent
-            .borrow(|run| run.find_command(&values))
+            .borrow(|run| run.is_allowed(&values))
             .ok_or_else(|| outside("redis.acl_check_cmd"))?;
         match found.map_err(|text| mlua::Error::external(Raised::Reply(text)))? {
-            Some(_) => Ok(true),
+            Some(is_allowed) => Ok(is_allowed),
             None => Err(raised("Invalid command passed to redis.acl_check_cmd()")),
         }
     })

@@ -16,7 +16,7 @@ use crate::lua::{Raised, error_table};
 use crate::number::push_f64_g17;
 use crate::protocol::Cx;
 use crate::protocol::resp::command::flag;
-use crate::protocol::resp::{Args, CommandRef, check_gate, special};
+use crate::protocol::resp::{Args, CommandRef, check_gate, permit, special};
 
 /// How long other clients wait at most, in us, while a script runs past its time.
 const BUSY_TURN_INTERVAL_US: u64 = 1000;
@@ -121,12 +121,14 @@ impl Run<'_> {
         }
     }
 
-    /// The command that `redis.acl_check_cmd` is asked for, if there is one.
-    pub fn find_command(&mut self, values: &MultiValue) -> Result<Option<CommandRef>, String> {
+    /// What `redis.acl_check_cmd` is asked for: whether the command may be run; `None` when there is no such command.
+    pub fn is_allowed(&mut self, values: &MultiValue) -> Result<Option<bool>, String> {
         self.words
             .fill(values)
             .map_err(|text| format!("ERR {text}"))?;
-        Ok(find(self.words.args(), self.cx.hub))
+        let args = self.words.args();
+        let command = find(args, self.cx.hub);
+        Ok(command.map(|command| permit::is_allowed(&command, args, &self.cx)))
     }
 
     fn run_command(&mut self, values: &MultiValue) -> Result<(), Cow<'static, str>> {
@@ -140,7 +142,7 @@ impl Run<'_> {
             return Err(text.into());
         };
         let number = self.cx.hub.command_stats.number(&command);
-        if let Err(text) = self.check(&command, args) {
+        if let Err(text) = check(&command, args, self.read_only, &mut self.cx) {
             self.cx.hub.stats.count_error(&text);
             self.cx.hub.command_stats.count_rejected(number);
             return Err(text);
@@ -166,20 +168,6 @@ impl Run<'_> {
             self.cx.hub.command_stats.count_failed(number);
             text.into()
         })
-    }
-
-    /// Whether the script may run the command now.
-    fn check(&self, command: &CommandRef, args: Args<'_>) -> Result<(), Cow<'static, str>> {
-        let text = if !command.accepts(args.len()) {
-            "ERR Wrong number of args calling Redis command from script"
-        } else if command.has(flag::NOSCRIPT) {
-            "ERR This Redis command is not allowed from script"
-        } else if command.has(flag::WRITE) && self.read_only {
-            "ERR Write commands are not allowed from read-only scripts."
-        } else {
-            return check_gate(command, &self.cx).map_err(|error| error.to_string().into());
-        };
-        Err(text.into())
     }
 
     /// A look at the clock: whether the script may go on, after others were served if it is time for that.
@@ -346,6 +334,32 @@ impl Words {
             spans: &self.spans,
         }
     }
+}
+
+/// Whether a script may run the command now.
+fn check(
+    command: &CommandRef,
+    args: Args<'_>,
+    read_only: bool,
+    cx: &mut Cx<'_>,
+) -> Result<(), Cow<'static, str>> {
+    if !command.accepts(args.len()) {
+        return Err("ERR Wrong number of args calling Redis command from script".into());
+    }
+    if command.has(flag::NOSCRIPT) {
+        return Err("ERR This Redis command is not allowed from script".into());
+    }
+    permit::check(command, args, cx).map_err(|error| {
+        let text = error.to_string();
+        match text.strip_prefix("NOPERM ") {
+            Some(why) => format!("NOPERM ACL failure in script: {why}"),
+            None => text,
+        }
+    })?;
+    if command.has(flag::WRITE) && read_only {
+        return Err("ERR Write commands are not allowed from read-only scripts.".into());
+    }
+    check_gate(command, cx).map_err(|error| error.to_string().into())
 }
 
 fn find(args: Args<'_>, hub: &Hub) -> Option<CommandRef> {

@@ -6,6 +6,24 @@ use crate::protocol::resp::connection;
 /// The connection commands.
 pub const COMMANDS: &[Command] = &[
     Command {
+        name: "auth",
+        arity: -2,
+        flags: flag::NOSCRIPT
+            | flag::LOADING
+            | flag::STALE
+            | flag::FAST
+            | flag::NO_AUTH
+            | flag::ALLOW_BUSY,
+        since: "1.0.0",
+        group: Group::Connection,
+        complexity: "O(N) where N is the number of passwords defined for the user",
+        summary: "Authenticate to the server",
+        history: &[("6.0.0", "Added ACL style (username and password).")],
+        arguments: "[username since=6.0.0] password",
+        handler: connection::auth,
+        ..Command::EMPTY
+    },
+    Command {
         name: "client",
         arity: -2,
         since: "2.4.0",

@@ -7,6 +7,17 @@ use crate::protocol::resp::server;
 /// The server commands.
 pub const COMMANDS: &[Command] = &[
     Command {
+        name: "acl",
+        arity: -2,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "Depends on subcommand.",
+        summary: "A container for Access List Control commands ",
+        subcommands: ACL,
+        handler: crate::protocol::resp::container,
+        ..Command::EMPTY
+    },
+    Command {
         name: "bgrewriteaof",
         arity: 1,
         flags: flag::ADMIN | flag::NOSCRIPT | flag::NO_ASYNC_LOADING,
@@ -273,6 +284,174 @@ pub const COMMANDS: &[Command] = &[
         complexity: "O(1)",
         summary: "Return the current server time",
         handler: server::time,
+        ..Command::EMPTY
+    },
+];
+
+/// The subcommands of `ACL`.
+const ACL: &[Command] = &[
+    Command {
+        name: "acl|cat",
+        arity: -2,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(1) since the categories and commands are a fixed set.",
+        summary: "List the ACL categories or the commands inside a category",
+        arguments: "[categoryname]",
+        handler: server::acl_cat,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|deluser",
+        arity: -3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(1) amortized time considering the typical user.",
+        summary: "Remove the specified ACL users and the associated rules",
+        arguments: "username...",
+        handler: server::acl_deluser,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|dryrun",
+        arity: -4,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "7.0.0",
+        group: Group::Server,
+        complexity: "O(1).",
+        summary: "Returns whether the user can execute the given command without \
+            executing the command.",
+        arguments: "username command [arg...]",
+        handler: server::acl_dryrun,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|genpass",
+        arity: -2,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Generate a pseudorandom secure password to use for ACL users",
+        arguments: "[bits:integer]",
+        handler: server::acl_genpass,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|getuser",
+        arity: 3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N). Where N is the number of password, command and pattern rules \
+            that the user has.",
+        summary: "Get the rules for a specific ACL user",
+        history: &[
+            ("6.2.0", "Added Pub/Sub channel patterns."),
+            (
+                "7.0.0",
+                "Added selectors and changed the format of key and channel \
+                patterns from a list to their rule representation.",
+            ),
+        ],
+        arguments: "username",
+        handler: server::acl_getuser,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|help",
+        arity: 2,
+        flags: flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Show helpful text about the different subcommands",
+        handler: server::acl_help,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|list",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N). Where N is the number of configured users.",
+        summary: "List the current ACL rules in ACL config file format",
+        handler: server::acl_list,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|load",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N). Where N is the number of configured users.",
+        summary: "Reload the ACLs from the configured ACL file",
+        handler: server::acl_load,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|log",
+        arity: -2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N) with N being the number of entries shown.",
+        summary: "List latest events denied because of ACLs in place",
+        arguments: "[operation(count:integer | RESET)]",
+        handler: server::acl_log,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|save",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N). Where N is the number of configured users.",
+        summary: "Save the current ACL rules in the configured ACL file",
+        handler: server::acl_save,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|setuser",
+        arity: -3,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N). Where N is the number of rules provided.",
+        summary: "Modify or create the rules for a specific ACL user",
+        history: &[
+            ("6.2.0", "Added Pub/Sub channel patterns."),
+            ("7.0.0", "Added selectors and key based permissions."),
+        ],
+        arguments: "username [rule...]",
+        handler: server::acl_setuser,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|users",
+        arity: 2,
+        flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(N). Where N is the number of configured users.",
+        summary: "List the username of all the configured ACL rules",
+        handler: server::acl_users,
+        ..Command::EMPTY
+    },
+    Command {
+        name: "acl|whoami",
+        arity: 2,
+        flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+        since: "6.0.0",
+        group: Group::Server,
+        complexity: "O(1)",
+        summary: "Return the name of the user associated to the current connection",
+        handler: server::acl_whoami,
         ..Command::EMPTY
     },
 ];
