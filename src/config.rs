@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::acl::Access;
-use crate::keyspace::Seed;
+use crate::keyspace::{Policy, Seed};
 
 /// The key of a counter listener that names none.
 const DEFAULT_COUNTER_KEY: &[u8] = b"counter";
@@ -44,6 +44,12 @@ pub struct Limits {
     pub output_stall_timeout_s: u64,
     /// Seconds after which a connection that sends nothing is closed; 0: never.
     pub idle_timeout_s: u64,
+    /// Bytes in use above which keys are evicted, or writes refused; 0: no limit. Needs [`crate::allocator`].
+    pub memory_bytes_max: usize,
+    /// Which keys are evicted.
+    pub eviction_policy: Policy,
+    /// Bytes that the buffers of all connections together may hold; above, the largest are closed. 0: no limit.
+    pub clients_bytes_max: usize,
     /// Requests of one connection that are run in one turn; what is left waits for the next.
     pub requests_per_turn: usize,
     /// Numbered databases, 1 to 128.
@@ -59,6 +65,9 @@ impl Default for Limits {
             output_bytes_max: 1024 * 1024 * 1024,
             output_stall_timeout_s: 60,
             idle_timeout_s: 0,
+            memory_bytes_max: 0,
+            eviction_policy: Policy::NoEviction,
+            clients_bytes_max: 0,
             requests_per_turn: 512,
             databases: 16,
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use mio::Waker;
 use slab::Slab;
 
+use crate::accounting::{self, Room};
 use crate::acl::{Access, AccessError, Acl, User};
 use crate::change::Group;
 use crate::client::{Client, Peer};
@@ -96,6 +97,7 @@ impl Engine {
         let seed = config.seed.unwrap_or_else(Seed::from_system);
         let mut keyspace = Keyspace::new(seed, config.limits.databases);
         keyspace.set_now(now.unix_ms());
+        keyspace.eviction.policy = config.limits.eviction_policy;
         let mut ids = Rng::seeded(seed.random ^ seed.hash.0);
         let run_id: String = (0..5)
             .map(|_| format!("{:08x}", ids.next_u64() as u32))
@@ -118,6 +120,9 @@ impl Engine {
                 clock: None,
                 slowlog: SlowLog::default(),
                 latency: Latency::default(),
+                allocated: None,
+                is_full: false,
+                evicted_clients: 0,
                 usage: None,
                 conns: Slab::new(),
                 touched: Vec::new(),
@@ -187,6 +192,11 @@ impl Engine {
     /// Says how the process's use of memory and CPU can be read.
     pub fn set_usage(&mut self, usage: fn() -> Usage) {
         self.hub.usage = Some(usage);
+    }
+
+    /// Says how many bytes the process has allocated: see [`crate::allocator`].
+    pub fn set_allocated(&mut self, allocated: fn() -> usize) {
+        self.hub.allocated = Some(allocated);
     }
 
     /// Says by which clock commands that may take long are timed.
@@ -449,9 +459,20 @@ impl Engine {
         self.hub.stop_requested
     }
 
+    /// Whether [`Engine::maintain`] may find something to do now or later.
+    pub fn needs_maintenance(&self) -> bool {
+        let limits = &self.hub.limits;
+        self.keyspace.needs_maintenance()
+            || limits.clients_bytes_max > 0
+            || limits.memory_bytes_max > 0
+                && accounting::used_bytes(&self.keyspace, &self.hub) > limits.memory_bytes_max
+    }
+
     /// Does a bounded step of background work; true when more is due.
     pub fn maintain(&mut self) -> bool {
         let more = self.keyspace.maintain();
+        let more = accounting::make_room(&mut self.keyspace, &self.hub) == Room::Soon || more;
+        accounting::limit_clients(&mut self.hub);
         self.scene().react();
         more
     }

@@ -141,6 +141,12 @@ pub struct Hub {
     pub latency_percentiles: Vec<f64>,
     /// All RESP commands.
     pub commands: Table,
+    /// Reads how many bytes the process has allocated, if the host counts them: without it there is no `maxmemory`.
+    pub allocated: Option<fn() -> usize>,
+    /// There was no room when a request looked for it last.
+    pub(crate) is_full: bool,
+    /// Connections closed because all of them together held too much.
+    pub evicted_clients: u64,
     /// Reads what the process uses, if the host has a way.
     pub usage: Option<fn() -> Usage>,
     /// All connections but the one whose request is being run.

@@ -21,7 +21,9 @@
 //! See the [`guide`] for how a program embeds it, [`Server`] for a server in your own loop, and [`Engine`] for one without
 //! sockets.
 
+mod accounting;
 pub mod acl;
+pub mod allocator;
 pub mod binary_float;
 pub mod buffer;
 mod builder;

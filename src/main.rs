@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use daemon::{data, limits, load, logger, settings, signals, usage};
 use log::{info, warn};
+use pentad::allocator::{Counting, allocated_bytes};
 use pentad::{BindError, Server};
 
-/// Returns memory to the system sooner and wastes less than the system's own allocator.
+/// Returns memory to the system sooner and wastes less than the system's own allocator; counted for `maxmemory`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Counting<mimalloc::MiMalloc> = Counting(mimalloc::MiMalloc);
 
 fn main() -> ExitCode {
     let settings = match settings::from_command_line() {
@@ -69,6 +70,7 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(storage) = storage {
         server.engine_mut().set_storage(storage);
     }
+    server.engine_mut().set_allocated(allocated_bytes);
     signals::stop_on_signal(&server.handle())?;
     // With the ports taken, so that a busy one is told at once; whoever connects waits for the answer.
     if let Some(path) = &settings.load_rdb {

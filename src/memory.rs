@@ -9,6 +9,9 @@
 pub(crate) struct Pages(imp::Pages);
 
 impl Pages {
+    /// Whether the allocator does not know of them.
+    pub const COME_FROM_THE_SYSTEM: bool = cfg!(all(unix, not(miri)));
+
     /// So many bytes, a multiple of the system's page. Ends the process as every failing allocation does when the system
     /// has no more.
     pub fn new(len: usize) -> Self {

@@ -433,7 +433,7 @@ impl Server {
         if self.net.listeners.iter().any(|listener| listener.readable) && !self.net.crowded {
             wake_by(self.net.accept_not_before_ms);
         }
-        if self.engine.keyspace.needs_maintenance() {
+        if self.engine.needs_maintenance() {
             wake_by(self.maintained_ms + MAINTENANCE_INTERVAL_MS);
         }
         // The host may have been busy since the last turn, whose time is not now's any more.

@@ -10,6 +10,7 @@ use log::LevelFilter;
 use pentad::Address;
 use pentad::acl::{Access, AccessError, Acl};
 use pentad::config::{Config, Limits, Listen};
+use pentad::keyspace::Policy;
 use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::storage::Fsync;
 use serde::Deserialize;
@@ -103,6 +104,21 @@ struct Flags {
     #[arg(long, value_name = "S")]
     idle_timeout_s: Option<u64>,
 
+    /// Bytes of memory in use, above which keys are evicted or writes refused; 0: no limit. Units as in 100mb are understood
+    /// [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    maxmemory: Option<Bytes>,
+
+    /// Which keys are evicted: noeviction, allkeys-lru, allkeys-lfu, allkeys-random, volatile-lru, volatile-lfu,
+    /// volatile-random, volatile-ttl [default: noeviction]
+    #[arg(long, value_name = "POLICY")]
+    maxmemory_policy: Option<String>,
+
+    /// Bytes that the buffers of all connections together may hold, above which the largest are closed; 0: no limit
+    /// [default: 0]
+    #[arg(long, value_name = "BYTES")]
+    maxmemory_clients: Option<Bytes>,
+
     /// Numbered databases, 1 to 128 [default: 16]
     #[arg(long, value_name = "N")]
     databases: Option<u8>,
@@ -160,6 +176,48 @@ pub enum Tool {
         /// The directory, as in --data
         dir: PathBuf,
     },
+}
+
+/// A number of bytes, with a unit or without: `1048576`, `1mb`, `1m` (a million).
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "toml::Value")]
+struct Bytes(usize);
+
+impl std::str::FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const UNITS: [(&str, usize); 7] = [
+            ("kb", 1 << 10),
+            ("mb", 1 << 20),
+            ("gb", 1 << 30),
+            ("k", 1000),
+            ("m", 1_000_000),
+            ("g", 1_000_000_000),
+            ("b", 1),
+        ];
+        let lower = text.to_ascii_lowercase();
+        let unit = UNITS
+            .iter()
+            .find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, *factor)));
+        let (digits, factor) = unit.unwrap_or((&lower, 1));
+        let number: Option<usize> = digits.parse().ok();
+        let bytes = number.and_then(|number| number.checked_mul(factor));
+        bytes
+            .map(Bytes)
+            .ok_or_else(|| "expected bytes, as in 1048576 or 1mb".to_owned())
+    }
+}
+
+impl TryFrom<toml::Value> for Bytes {
+    type Error = String;
+
+    fn try_from(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => text.parse(),
+            other => other.to_string().parse(),
+        }
+    }
 }
 
 /// What is wrong with the settings; one line.
@@ -264,6 +322,9 @@ impl Flags {
             max_output_bytes: self.max_output_bytes.or(other.max_output_bytes),
             output_stall_timeout_s: self.output_stall_timeout_s.or(other.output_stall_timeout_s),
             idle_timeout_s: self.idle_timeout_s.or(other.idle_timeout_s),
+            maxmemory: self.maxmemory.or(other.maxmemory),
+            maxmemory_policy: self.maxmemory_policy.or(other.maxmemory_policy),
+            maxmemory_clients: self.maxmemory_clients.or(other.maxmemory_clients),
             databases: self.databases.or(other.databases),
             load_rdb: self.load_rdb.or(other.load_rdb),
             data: self.data.or(other.data),
@@ -314,6 +375,14 @@ impl Flags {
 
     fn into_settings(self) -> Result<Settings, SettingsError> {
         let or = Limits::default();
+        let eviction_policy = match &self.maxmemory_policy {
+            None => or.eviction_policy,
+            Some(name) => Policy::by_name(name.as_bytes()).ok_or_else(|| {
+                let names = Policy::NAMES.map(|(_, name)| name).join(", ");
+                let why = format!("must be one of {names}");
+                SettingsError::Value("maxmemory-policy", name.clone(), why)
+            })?,
+        };
         let limits = Limits {
             clients_max: self.max_clients.unwrap_or(or.clients_max),
             request_bytes_max: self.max_request_bytes.unwrap_or(or.request_bytes_max),
@@ -323,6 +392,11 @@ impl Flags {
                 .output_stall_timeout_s
                 .unwrap_or(or.output_stall_timeout_s),
             idle_timeout_s: self.idle_timeout_s.unwrap_or(or.idle_timeout_s),
+            memory_bytes_max: self.maxmemory.map_or(or.memory_bytes_max, |bytes| bytes.0),
+            eviction_policy,
+            clients_bytes_max: self
+                .maxmemory_clients
+                .map_or(or.clients_bytes_max, |bytes| bytes.0),
             databases: self.databases.unwrap_or(or.databases),
             ..or
         };

@@ -144,8 +144,7 @@ impl Keyspace {
 
     fn open_at<T: Collection>(&mut self, at: super::Position) -> Result<Open<'_, T>, WrongType> {
         let found = self.type_at(at);
-        let clock = self.access_clock();
-        self.table.touch(at, clock);
+        self.mark_used(at);
         self.before_change(at);
         match self.table.boxed_mut(at).and_then(T::of_mut) {
             Some(value) => Ok(Open {

@@ -343,8 +343,7 @@ impl Keyspace {
         } else {
             let json = Json::from_canonical(text);
             let place = found.and_then(|at| {
-                let clock = self.access_clock();
-                self.table.touch(at, clock);
+                self.mark_used(at);
                 self.value_mut_at(at)
             });
             match place {

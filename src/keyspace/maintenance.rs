@@ -70,6 +70,13 @@ impl Keyspace {
             || self.table.is_untidy()
     }
 
+    /// Frees a step's worth of what has left the keyspace; false when there was nothing to be freed.
+    pub fn free_garbage(&mut self) -> bool {
+        let had_some = !self.garbage.values.is_empty() || !self.garbage.tables.is_empty();
+        self.garbage.free_some();
+        had_some
+    }
+
     /// Does one bounded step of what is due (well below 100 us); true when another would find work too.
     pub fn maintain(&mut self) -> bool {
         let garbage = self.garbage.free_some();

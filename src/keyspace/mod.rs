@@ -10,6 +10,7 @@
 //! | `string.rs`, `series.rs`, `json.rs` … | one type each |
 //! | `bits.rs`, `hyperloglog.rs`, `geo.rs` | what a string or a score stands for |
 //! | `generic.rs` | operations on keys of any type |
+//! | `eviction.rs` | which keys go when memory is short |
 //! | `databases.rs` | numbered databases within the one table |
 //! | `maintenance.rs` | work that is done a little every turn: active expiry, freeing |
 //! | `snapshot.rs`, `image.rs` | a picture of everything, taken a little every turn |
@@ -21,6 +22,7 @@ pub mod collections;
 mod copy;
 mod databases;
 mod errors;
+mod eviction;
 mod generic;
 pub mod geo;
 mod geo_ops;
@@ -54,6 +56,7 @@ pub use collection::{Collection, Open};
 pub use collections::{Entry, Hash, KeyedState, List, Set, Settings, ZSet};
 pub use copy::Snapshot;
 pub use databases::Counts;
+pub use eviction::{Eviction, Policy};
 pub use generic::{CopyError, ExpireCondition, RenameError, Ttl};
 pub use geo_ops::Found;
 pub use hyperloglog_ops::HllOpError;
@@ -124,6 +127,8 @@ pub struct KeyspaceStats {
     pub misses: u64,
     /// Keys that were removed because their time had come.
     pub expired: u64,
+    /// Keys that were removed to make room.
+    pub evicted: u64,
 }
 
 /// All keys and values, whatever protocol they came by.
@@ -144,6 +149,8 @@ pub struct Keyspace {
     pub(crate) reads_count_as_use: bool,
     /// When collections change their form.
     pub settings: Settings,
+    /// Which keys go when memory is short.
+    pub eviction: Eviction,
     /// Where every mutation is told.
     pub changes: Changes,
 }
@@ -167,6 +174,7 @@ impl Keyspace {
                 k0: seed.hash.0,
                 k1: seed.hash.1,
             }),
+            eviction: Eviction::default(),
             changes: Changes::default(),
         }
     }
@@ -261,8 +269,7 @@ impl Keyspace {
             Some(at) => {
                 self.stats.hits += 1;
                 if self.reads_count_as_use {
-                    let clock = self.access_clock();
-                    self.table.touch(at, clock);
+                    self.mark_used(at);
                 }
             }
             None => self.stats.misses += 1,
@@ -289,7 +296,7 @@ impl Keyspace {
             self.series.add(key);
         }
         self.databases.added(key.space, expires_ms.is_some());
-        let clock = self.access_clock();
+        let clock = self.new_clock();
         self.table.insert(key, data, expires_ms, clock)
     }
 

@@ -135,6 +135,7 @@ impl Keyspace {
         let expiry = options.expires_ms.map_or(Expiry::Clear, Expiry::At);
         content.hand_to(|data| self.store(key, found, data, expiry));
         if options.idle_s > 0
+            && !self.eviction.policy.counts_uses()
             && let Some(at) = self.table.find(key)
         {
             let clock = self.access_clock().wrapping_sub(options.idle_s) & 0xff_ffff;

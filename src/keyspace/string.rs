@@ -406,8 +406,7 @@ impl Keyspace {
                     Expiry::At(ms) => self.set_expires_at(key, at, Some(ms)),
                 }
                 self.replace_at(key, at, data);
-                let clock = self.access_clock();
-                self.table.touch(at, clock);
+                self.mark_used(at);
             }
         }
     }

@@ -765,6 +765,16 @@ impl Table {
             + self.chunks.len() * (CHUNK * size_of::<Segment>() + size_of::<Vec<Segment>>())
     }
 
+    /// Bytes of that memory which come from the system and not from the allocator. O(1).
+    pub fn mapped_bytes(&self) -> usize {
+        self.records.mapped_bytes()
+    }
+
+    /// Bytes of that memory which hold nothing, and will be used for what is added next. O(1).
+    pub fn dead_bytes(&self) -> usize {
+        self.records.dead_bytes()
+    }
+
     /// Bytes that the record at `at` takes in the table, its slot included and a boxed value not.
     pub fn record_bytes(&self, at: Position) -> usize {
         let head = self.records.head(self.address(at));

@@ -96,7 +96,8 @@ impl Counter {
     }
 
     fn add(&self, by: i64, cx: &mut Cx<'_>) -> Reply {
-        if cx.hub.gate != Gate::Open || !cx.may_write("incrby", &self.key) {
+        let may_add = cx.may_write("incrby", &self.key);
+        if cx.hub.gate != Gate::Open || !may_add || !cx.has_room() {
             return Reply::Error;
         }
         let key = cx.keyspace.key(cx.client.db, &self.key);

@@ -77,7 +77,7 @@ impl Lab {
                     return Step::Close;
                 };
                 // There is no reply that could say no.
-                if !cx.may_write("set", &rest[..colon]) {
+                if !cx.may_write("set", &rest[..colon]) || !cx.has_room() {
                     return Step::Close;
                 }
                 let key = cx.keyspace.key(cx.client.db, &rest[..colon]);

@@ -53,7 +53,7 @@ fn run(line: &[u8], cx: &mut Cx<'_>) -> Option<()> {
             if words.next().is_some() {
                 return None;
             }
-            cx.may_write("ts.add", key).then_some(())?;
+            (cx.may_write("ts.add", key) && cx.has_room()).then_some(())?;
             put(key, value, timestamp, cx)
         }
         b"get" if words.next().is_none() && cx.hub.gate != Gate::Loading => {

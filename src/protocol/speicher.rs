@@ -76,11 +76,11 @@ impl Speicher {
 
 fn reply(status: Status, cx: &mut Cx<'_>) {
     let body: &[u8] = match status {
+        Status::Unavailable => UNAVAILABLE,
         Status::Ok => b"\0\0\0\x13{\"status_code\":200}",
         Status::BadRequest => b"\0\0\0\x13{\"status_code\":400}",
         Status::Forbidden => b"\0\0\0\x13{\"status_code\":403}",
         Status::NotFound => b"\0\0\0\x13{\"status_code\":404}",
-        Status::Unavailable => UNAVAILABLE,
     };
     cx.out.tail().extend_from_slice(body);
 }
@@ -129,6 +129,9 @@ impl<'a> Request<'a> {
     fn run(self, cx: &mut Cx<'_>) {
         if !self.is_allowed(cx) {
             return reply(Status::Forbidden, cx);
+        }
+        if matches!(self, Request::Set(..)) && !cx.has_room() {
+            return reply(Status::Unavailable, cx);
         }
         let db = cx.client.db;
         let refused = match cx.hub.gate {

@@ -407,6 +407,11 @@ impl Records {
         });
     }
 
+    /// Bytes that are dead.
+    pub fn dead_bytes(&self) -> usize {
+        self.dead_bytes
+    }
+
     /// Whether so much is dead that records should be moved: [`Records::next_leaving`] has one then.
     pub fn is_wasteful(&self) -> bool {
         self.leaving.is_some() || self.dead_bytes * 3 > self.used_bytes + BLOCK_BYTES
@@ -461,6 +466,14 @@ impl Records {
         let block = self.blocks.pop();
         self.used_bytes -= block.as_ref().map_or(0, |block| block.end as usize);
         block.is_some()
+    }
+
+    /// Bytes of memory in use that come from the system and not from the allocator. O(1).
+    pub fn mapped_bytes(&self) -> usize {
+        match Pages::COME_FROM_THE_SYSTEM {
+            true => self.used_bytes,
+            false => 0,
+        }
     }
 
     /// Bytes of memory; what was never used of the open block is none. O(1).

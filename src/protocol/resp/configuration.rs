@@ -5,6 +5,7 @@
 use super::{Args, CommandError};
 use crate::glob;
 use crate::hub::Stats;
+use crate::keyspace::Policy;
 use crate::number::parse_i64;
 use crate::protocol::Cx;
 use crate::reactions::Notify;
@@ -159,6 +160,14 @@ const PARAMETERS: &[Parameter] = &[
             Ok(())
         },
     ),
+    number!("lfu-decay-time", 0..=2_147_483_647, |cx| cx
+        .keyspace
+        .eviction
+        .lfu_decay_minutes),
+    number!("lfu-log-factor", 0..=2_147_483_647, |cx| cx
+        .keyspace
+        .eviction
+        .lfu_log_factor),
     number!("list-max-listpack-size", -5..=2_147_483_647, |cx| cx
         .keyspace
         .settings
@@ -176,8 +185,40 @@ const PARAMETERS: &[Parameter] = &[
         .scripting
         .time_limit_ms),
     number!("maxclients", 1..=1_000_000, |cx| cx.hub.limits.clients_max),
-    fixed("maxmemory", |_| "0".to_owned()),
-    fixed("maxmemory-policy", |_| "noeviction".to_owned()),
+    changeable(
+        "maxmemory",
+        |cx| cx.hub.limits.memory_bytes_max.to_string(),
+        |cx, text| {
+            let bytes = parse_bytes(text, 0, i64::MAX)? as usize;
+            if bytes > 0 && cx.hub.allocated.is_none() {
+                return Err(
+                    "the program that this server is part of does not count its memory".into(),
+                );
+            }
+            cx.hub.limits.memory_bytes_max = bytes;
+            Ok(())
+        },
+    ),
+    bytes!("maxmemory-clients", 0..=i64::MAX, |cx| cx
+        .hub
+        .limits
+        .clients_bytes_max),
+    changeable(
+        "maxmemory-policy",
+        |cx| cx.keyspace.eviction.policy.name().to_owned(),
+        |cx, text| {
+            let policy = Policy::by_name(text).ok_or_else(|| {
+                let names = Policy::NAMES.map(|(_, name)| name).join(", ");
+                format!("argument(s) must be one of the following: {names}")
+            })?;
+            cx.keyspace.eviction.set_policy(policy);
+            Ok(())
+        },
+    ),
+    number!("maxmemory-samples", 1..=64, |cx| cx
+        .keyspace
+        .eviction
+        .samples),
     changeable(
         "notify-keyspace-events",
         |cx| cx.hub.notify.show(),

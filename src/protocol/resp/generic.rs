@@ -451,6 +451,12 @@ pub fn object_encoding(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 
 pub fn object_idletime(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let key = cx.key(&args[2]);
+    if cx.keyspace.eviction.policy.counts_uses() && cx.keyspace.type_of(&key).is_some() {
+        return Err(CommandError::text(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between \
+             policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
     match cx.keyspace.idle_seconds(&key) {
         Some(seconds) => cx.reply().integer(i64::from(seconds)),
         None => cx.reply().null(),
@@ -478,6 +484,12 @@ pub fn object_freq(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let key = cx.key(&args[2]);
     if cx.keyspace.type_of(&key).is_none() {
         cx.reply().null();
+        return Ok(());
+    }
+    if cx.keyspace.eviction.policy.counts_uses()
+        && let Some(counter) = cx.keyspace.use_counter(&key)
+    {
+        cx.reply().integer(counter.into());
         return Ok(());
     }
     Err(CommandError::text(

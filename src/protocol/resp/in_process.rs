@@ -155,7 +155,11 @@ fn answer(args: Args<'_>, cx: &mut Cx<'_>) {
         return cx.refuse(&CommandError::text("ERR no command"));
     }
     let command = cx.hub.commands.find(&args[0]);
-    match resolve(command.as_ref(), args).and_then(check) {
+    let resolved = resolve(command.as_ref(), args).and_then(|command| {
+        special::check_room(&command, cx)?;
+        check(command)
+    });
+    match resolved {
         Err(error) => cx.refuse(&error),
         Ok(command) if cx.hub.monitors.is_empty() => run(command, args, cx),
         Ok(command) => special::run(command, args, cx),

@@ -332,8 +332,9 @@ impl Batch {
 /// Runs one request, or queues it, and lets follow what follows. Whatever is wrong with it is answered.
 #[inline]
 fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
-    let is_special = cx.client.special || !cx.hub.monitors.is_empty();
-    if is_special || cx.hub.gate != Gate::Open || cx.hub.busy {
+    let hub = &*cx.hub;
+    let is_limited = hub.limits.memory_bytes_max > 0 || hub.busy || hub.gate != Gate::Open;
+    if cx.client.special || !hub.monitors.is_empty() || is_limited {
         special::dispatch(command, args, cx);
     } else {
         match resolve(command.as_ref(), args) {

@@ -257,12 +257,17 @@ fn info_memory(cx: &Cx<'_>, text: &mut String) {
     let buffers: usize = cx.hub.others().map(|conn| conn.buffer_bytes()).sum();
     let table = cx.keyspace.table_bytes();
     fields!(text,
-        "used_memory": table + buffers,
+        "used_memory": match crate::accounting::used_bytes(cx.keyspace, cx.hub) {
+            0 => table + buffers,
+            used => used,
+        },
+        "allocator_allocated": cx.hub.allocated.map_or(0, |read| read()),
         "used_memory_rss": usage(cx).rss_bytes,
         "used_memory_dataset": table,
         "mem_clients_normal": buffers,
-        "maxmemory": 0,
-        "maxmemory_policy": "noeviction",
+        "mem_reusable": cx.keyspace.reusable_bytes(),
+        "maxmemory": cx.hub.limits.memory_bytes_max,
+        "maxmemory_policy": cx.keyspace.eviction.policy.name(),
     );
 }
 
@@ -279,7 +284,8 @@ fn info_stats(cx: &Cx<'_>, text: &mut String) {
         "total_net_output_bytes": stats.output_bytes,
         "rejected_connections": stats.connections_rejected,
         "expired_keys": keys.expired,
-        "evicted_keys": 0,
+        "evicted_keys": keys.evicted,
+        "evicted_clients": cx.hub.evicted_clients,
         "keyspace_hits": keys.hits,
         "keyspace_misses": keys.misses,
         "total_error_replies": stats.errors.iter().map(|(_, count)| count).sum::<u64>(),

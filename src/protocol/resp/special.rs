@@ -43,6 +43,7 @@ pub(super) fn dispatch(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<
 fn answer(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
     let resolved = resolve(command.as_ref(), args).and_then(|command| {
         permit::check(&command, args, cx)?;
+        check_room(&command, cx)?;
         check_storage(&command, cx)?;
         check_subscribed(&command, cx)?;
         check_busy(&command, cx)?;
@@ -83,6 +84,33 @@ pub(super) fn run(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
         show_to_monitors(args, cx);
     }
     remember_reads(&command, args, cx);
+}
+
+/// There is no room for what a request would add.
+pub(super) const OUT_OF_MEMORY: CommandError =
+    CommandError::text("OOM command not allowed when used memory > 'maxmemory'.");
+
+/// Makes room for what is written, and refuses it when there is none; in a transaction everything that is kept.
+pub(super) fn check_room(command: &Command, cx: &mut Cx<'_>) -> Result<(), CommandError> {
+    if cx.has_room() {
+        return Ok(());
+    }
+    let transaction = cx
+        .client
+        .extras()
+        .and_then(|extras| extras.transaction.as_ref());
+    let adds = match (transaction, command.name) {
+        (Some(transaction), "exec") => {
+            let mut queued = transaction.queued.iter();
+            queued.any(|request| request.command.has(flag::DENYOOM))
+        }
+        (Some(_), name) => !matches!(name, "discard" | "quit" | "reset"),
+        (None, _) => command.has(flag::DENYOOM),
+    };
+    if adds {
+        return Err(OUT_OF_MEMORY);
+    }
+    Ok(())
 }
 
 fn is_queued(command: &Command, cx: &Cx<'_>) -> bool {

@@ -114,12 +114,14 @@ fn run_script(
         .scripts
         .get(&sha)
         .and_then(|script| script.flags);
+    let allows_oom = allows_oom(flags, cx)?;
     let read_only = may_only_read(flags, read_only)?;
     let mut machine = take_machine(cx)?;
     let what = What {
         name: Name::Script(sha),
         keys,
         read_only,
+        allows_oom,
         load_time_ms: None,
     };
     let answered = with_run(cx, args, what, |run| machine.run_script(&sha, run));
@@ -138,6 +140,17 @@ pub fn may_only_read(flags: Option<ScriptFlags>, read_only: bool) -> Result<bool
     }
 }
 
+/// Whether what says this of itself may add to what there is when there is no room; an error when there is none, and it did
+/// not say.
+pub fn allows_oom(flags: Option<ScriptFlags>, cx: &Cx<'_>) -> Result<bool, CommandError> {
+    match flags {
+        Some(flags) if flags.has(ScriptFlags::ALLOW_OOM) => Ok(true),
+        Some(flags) if flags.has(ScriptFlags::NO_WRITES) => Ok(true),
+        Some(_) if cx.is_full() => Err(special::OUT_OF_MEMORY),
+        _ => Ok(false),
+    }
+}
+
 /// What is to be run.
 pub struct What {
     /// What errors call it.
@@ -146,6 +159,8 @@ pub struct What {
     pub keys: usize,
     /// It may not write.
     pub read_only: bool,
+    /// It may add to what there is although there is no room.
+    pub allows_oom: bool,
     /// It is the code of a library, and has so much time; 0: as much as it takes.
     pub load_time_ms: Option<u64>,
 }
@@ -221,6 +236,7 @@ pub fn in_script(
         keys_from: 3,
         keys: what.keys,
         read_only: what.read_only,
+        allows_oom: what.allows_oom,
         load_time_ms: what.load_time_ms,
         words: Words::default(),
         looked_us: 0,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mlua::Function;
 
-use super::eval::{What, count_keys, in_script, may_only_read, take_machine, with_run};
+use super::eval::{What, allows_oom, count_keys, in_script, may_only_read, take_machine, with_run};
 use super::machine::{Ended, Machine};
 use super::state::{FunctionInfo, Library, Name, ScriptFlags, push_libraries_change};
 use super::{Done, loading, payload, shebang};
@@ -36,12 +36,14 @@ fn call(cx: &mut Cx<'_>, args: Args<'_>, read_only: bool) -> Done {
     };
     let flags = function.flags;
     let keys = count_keys(args, CommandError::text("ERR Bad number of keys provided"))?;
+    let allows_oom = allows_oom(Some(flags), cx)?;
     let read_only = may_only_read(Some(flags), read_only)?;
     let mut machine = take_machine(cx)?;
     let what = What {
         name: Name::Function(name.into()),
         keys,
         read_only,
+        allows_oom,
         load_time_ms: None,
     };
     let answered = with_run(cx, args, what, |run| machine.run_function(name, run));
@@ -84,6 +86,7 @@ fn load(
         name: Name::Function(name.as_slice().into()),
         keys: 0,
         read_only: true,
+        allows_oom: true,
         load_time_ms: Some(load_time_ms),
     };
     let mut loaded = Err(String::new());

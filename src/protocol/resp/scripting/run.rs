@@ -46,6 +46,8 @@ pub struct Run<'a> {
     pub keys: usize,
     /// It may not write.
     pub read_only: bool,
+    /// It may add to what there is although there is no room.
+    pub allows_oom: bool,
     /// It is no script, but the code of a library that is loaded: it has no commands, and only so much time (0: as much
     /// as it takes).
     pub load_time_ms: Option<u64>,
@@ -142,7 +144,7 @@ impl Run<'_> {
             return Err(text.into());
         };
         let number = self.cx.hub.command_stats.number(&command);
-        if let Err(text) = check(&command, args, self.read_only, &mut self.cx) {
+        if let Err(text) = check(&command, args, self.rights(), &mut self.cx) {
             self.cx.hub.stats.count_error(&text);
             self.cx.hub.command_stats.count_rejected(number);
             return Err(text);
@@ -168,6 +170,13 @@ impl Run<'_> {
             self.cx.hub.command_stats.count_failed(number);
             text.into()
         })
+    }
+
+    fn rights(&self) -> Rights {
+        Rights {
+            read_only: self.read_only,
+            allows_oom: self.allows_oom,
+        }
     }
 
     /// A look at the clock: whether the script may go on, after others were served if it is time for that.
@@ -336,11 +345,18 @@ impl Words {
     }
 }
 
+/// What a script may do, whoever runs it.
+#[derive(Clone, Copy)]
+struct Rights {
+    read_only: bool,
+    allows_oom: bool,
+}
+
 /// Whether a script may run the command now.
 fn check(
     command: &CommandRef,
     args: Args<'_>,
-    read_only: bool,
+    rights: Rights,
     cx: &mut Cx<'_>,
 ) -> Result<(), Cow<'static, str>> {
     if !command.accepts(args.len()) {
@@ -356,8 +372,15 @@ fn check(
             None => text,
         }
     })?;
-    if command.has(flag::WRITE) && read_only {
+    if command.has(flag::WRITE) && rights.read_only {
         return Err("ERR Write commands are not allowed from read-only scripts.".into());
+    }
+    if command.has(flag::DENYOOM) && !rights.allows_oom && cx.is_full() {
+        // What has begun is not left half done.
+        let running = cx.hub.scripting.running.as_ref();
+        if !running.is_some_and(|running| running.wrote) {
+            return Err(special::OUT_OF_MEMORY.to_string().into());
+        }
     }
     check_gate(command, cx).map_err(|error| error.to_string().into())
 }

@@ -77,9 +77,11 @@ pub(crate) struct ScriptFlags(u8);
 impl ScriptFlags {
     pub const NO_WRITES: ScriptFlags = ScriptFlags(1);
     /// In Redis's order, which is the order in which they are shown.
+    pub const ALLOW_OOM: ScriptFlags = ScriptFlags(2);
+
     pub const NAMES: [(ScriptFlags, &'static str); 4] = [
         (ScriptFlags::NO_WRITES, "no-writes"),
-        (ScriptFlags(2), "allow-oom"),
+        (ScriptFlags::ALLOW_OOM, "allow-oom"),
         (ScriptFlags(4), "allow-stale"),
         (ScriptFlags(8), "no-cluster"),
     ];
