@@ -46,6 +46,21 @@ pub(crate) fn make_room(keyspace: &mut Keyspace, hub: &Hub) -> Room {
     Room::Soon
 }
 
+/// The system has no memory for a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoMemory;
+
+/// Asks the system whether it has memory for a value of this size, where that is worth asking: a request may name any size in
+/// a few bytes, and running out of memory later would end the process.
+pub(crate) fn check_available(bytes: usize) -> Result<(), NoMemory> {
+    const WORTH_ASKING_BYTES: usize = 1024 * 1024;
+    let mut probe: Vec<u8> = Vec::new();
+    match bytes {
+        0..WORTH_ASKING_BYTES => Ok(()),
+        _ => probe.try_reserve_exact(bytes).map_err(|_| NoMemory),
+    }
+}
+
 /// Closes the clients with the largest buffers while all together hold more than `maxmemory-clients`. O(clients) when there
 /// is such a limit.
 pub(crate) fn limit_clients(hub: &mut Hub) {

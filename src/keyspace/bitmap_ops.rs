@@ -21,7 +21,7 @@ pub enum FieldStep {
 
 impl FieldStep {
     /// Its field, if it may write to it.
-    fn written_field(&self) -> Option<Field> {
+    pub fn written_field(&self) -> Option<Field> {
         match *self {
             FieldStep::Get(_) => None,
             FieldStep::Set(field, ..) | FieldStep::Increment(field, ..) => Some(field),

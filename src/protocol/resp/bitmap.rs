@@ -1,6 +1,7 @@
 //! The commands on strings as arrays of bits.
 
 use super::{Args, CommandError};
+use crate::accounting::check_available;
 use crate::keyspace::bits::{self, Field, FieldType, Operation, Overflow, RangeUnit};
 use crate::keyspace::{FieldStep, Key};
 use crate::number::parse_i64;
@@ -16,6 +17,7 @@ pub fn setbit(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         Some(1) => true,
         _ => return Err(INVALID),
     };
+    check_available(offset as usize / 8 + 1)?;
     let key = cx.key(&args[1]);
     let old = cx.keyspace.set_bit(&key, offset, on)?;
     cx.reply().integer(i64::from(old));
@@ -118,6 +120,12 @@ pub fn bitop(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     }
     let to = cx.key(&args[2]);
     let sources: Vec<Key<'_>> = args.iter_from(3).map(|source| cx.key(source)).collect();
+    let (mut longest, mut digits) = (0, [0; 20]);
+    for source in &sources {
+        let string = cx.keyspace.string(source)?;
+        longest = longest.max(string.map_or(0, |string| string.as_bytes(&mut digits).len()));
+    }
+    check_available(longest)?;
     let len = cx.keyspace.bit_operation(operation, &to, &sources)?;
     cx.reply().count(len);
     Ok(())
@@ -143,6 +151,9 @@ pub fn bitfield_ro(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
 
 fn run_field_steps(cx: &mut Cx<'_>, args: Args<'_>, steps: &[FieldStep]) -> Done {
     let key = cx.key(&args[1]);
+    let written = steps.iter().filter_map(FieldStep::written_field);
+    let last_bit = written.map(|field| field.last_bit()).max();
+    check_available(last_bit.map_or(0, |bit| bit as usize / 8 + 1))?;
     let mut results = Vec::with_capacity(steps.len());
     cx.keyspace
         .bit_field(&key, steps, |result| results.push(result))?;

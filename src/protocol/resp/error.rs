@@ -79,6 +79,12 @@ impl From<StringError> for CommandError {
     }
 }
 
+impl From<crate::accounting::NoMemory> for CommandError {
+    fn from(_: crate::accounting::NoMemory) -> Self {
+        CommandError::text("OOM the system has no memory for a value of this size")
+    }
+}
+
 impl From<HllOpError> for CommandError {
     fn from(error: HllOpError) -> Self {
         match error {

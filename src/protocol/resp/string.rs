@@ -1,6 +1,7 @@
 //! The commands on strings.
 
 use super::{Args, CommandError};
+use crate::accounting::check_available;
 use crate::extended_float::ExtendedFloat;
 use crate::keyspace::{Condition, Expiry, IncrError, SetOptions, Ttl};
 use crate::protocol::Cx;
@@ -280,6 +281,9 @@ pub fn setrange(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let Ok(offset) = usize::try_from(offset) else {
         return Err(CommandError::text("ERR offset is out of range"));
     };
+    if !args[3].is_empty() && offset < cx.hub.limits.request_bytes_max {
+        check_available(offset + args[3].len())?;
+    }
     let key = cx.key(&args[1]);
     let len = cx
         .keyspace
@@ -419,6 +423,7 @@ pub fn lcs(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
             "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len",
         ));
     }
+    check_available(cells.saturating_mul(4) as usize)?;
     let common = CommonSubsequence::of(&a, &b);
     let mut reply = cx.reply();
     if with_len {
