@@ -2,7 +2,7 @@
 //!
 //! This module must not know sockets or how a protocol is parsed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::acl::{Acl, DEFAULT_USER, User};
@@ -21,6 +21,16 @@ pub enum Peer {
     Unix,
     /// A program that feeds bytes itself.
     InProcess,
+}
+
+impl Peer {
+    /// Its address, by which connections are counted; IPv4 in IPv6 counts as IPv4.
+    pub fn address(self) -> Option<IpAddr> {
+        match self {
+            Peer::Tcp(address) => Some(address.ip().to_canonical()),
+            Peer::Unix | Peer::InProcess => None,
+        }
+    }
 }
 
 /// One client, for as long as its connection lasts.
@@ -265,6 +275,17 @@ impl Client {
         self.extras.as_ref().is_some_and(|extras| {
             extras.blocked.is_some() || !extras.subscriptions.is_empty() || extras.monitor
         })
+    }
+
+    /// The class that its output is limited by: its place in `Limits::output_limits`.
+    pub(crate) fn output_class(&self) -> usize {
+        const NORMAL: usize = 0;
+        const PUBSUB: usize = 2;
+        let has_subscribed = |extras: &Extras| !extras.subscriptions.is_empty();
+        match self.extras.as_deref().is_some_and(has_subscribed) {
+            true => PUBSUB,
+            false => NORMAL,
+        }
     }
 
     /// Whether nothing may block: its request is part of a transaction or of a script.

@@ -44,6 +44,16 @@ pub struct Limits {
     pub output_stall_timeout_s: u64,
     /// Seconds after which a connection that sends nothing is closed; 0: never.
     pub idle_timeout_s: u64,
+    /// Seconds that a request may take to come in whole, and one more for each 16 KiB of it; 0: any time.
+    pub request_timeout_s: u64,
+    /// Connections from one address; 0: no limit.
+    pub clients_per_address_max: usize,
+    /// Unsent output of clients of each class (normal, replica, pubsub), beside `output_bytes_max`.
+    pub output_limits: [OutputLimit; 3],
+    /// Seconds of silence after which the system asks whether a TCP client is still there; 0: it does not.
+    pub tcp_keepalive_s: u64,
+    /// Clients that may wait to be accepted, as far as the system allows.
+    pub tcp_backlog: u32,
     /// Bytes in use above which keys are evicted, or writes refused; 0: no limit. Needs [`crate::allocator`].
     pub memory_bytes_max: usize,
     /// Which keys are evicted.
@@ -56,6 +66,46 @@ pub struct Limits {
     pub databases: u8,
 }
 
+/// How much unsent output a client may have: never more than `hard_bytes`, and more than `soft_bytes` no longer than
+/// `soft_s`. 0: no such limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// Above this it is dropped at once.
+    pub hard_bytes: usize,
+    /// Above this it is dropped after a while.
+    pub soft_bytes: usize,
+    /// The while, in seconds.
+    pub soft_s: u64,
+}
+
+impl OutputLimit {
+    /// No limit.
+    pub const NONE: OutputLimit = OutputLimit::new(0, 0, 0);
+
+    /// These limits.
+    pub const fn new(hard_bytes: usize, soft_bytes: usize, soft_s: u64) -> Self {
+        OutputLimit {
+            hard_bytes,
+            soft_bytes,
+            soft_s,
+        }
+    }
+
+    /// Whether a client with so much unsent output is to be dropped. `above_since_ms` is when it came above the soft limit,
+    /// kept from call to call.
+    pub fn is_passed(self, bytes: usize, now_ms: u64, above_since_ms: &mut Option<u64>) -> bool {
+        if self.hard_bytes > 0 && bytes > self.hard_bytes {
+            return true;
+        }
+        if self.soft_bytes == 0 || bytes <= self.soft_bytes {
+            *above_since_ms = None;
+            return false;
+        }
+        let since_ms = *above_since_ms.get_or_insert(now_ms);
+        now_ms.saturating_sub(since_ms) > self.soft_s.saturating_mul(1000)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
@@ -65,6 +115,15 @@ impl Default for Limits {
             output_bytes_max: 1024 * 1024 * 1024,
             output_stall_timeout_s: 60,
             idle_timeout_s: 0,
+            request_timeout_s: 60,
+            clients_per_address_max: 0,
+            output_limits: [
+                OutputLimit::NONE,
+                OutputLimit::new(256 << 20, 64 << 20, 60),
+                OutputLimit::new(32 << 20, 8 << 20, 60),
+            ],
+            tcp_keepalive_s: 300,
+            tcp_backlog: 1024,
             memory_bytes_max: 0,
             eviction_policy: Policy::NoEviction,
             clients_bytes_max: 0,
@@ -551,6 +610,18 @@ mod tests {
         ] {
             assert_eq!(url.parse::<Listen>(), Err(error), "{url}");
         }
+    }
+
+    #[test]
+    fn a_soft_limit_gives_some_time() {
+        let limit = OutputLimit::new(100, 50, 2);
+        let mut since = None;
+        assert!(limit.is_passed(101, 0, &mut since));
+        assert!(!limit.is_passed(60, 1000, &mut since));
+        assert!(!limit.is_passed(60, 3000, &mut since));
+        assert!(limit.is_passed(60, 3001, &mut since));
+        assert!(!limit.is_passed(50, 3002, &mut since), "it has read on");
+        assert!(!limit.is_passed(60, 5002, &mut since));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub(crate) struct Conn {
     pub listed: bool,
     /// Bytes sent so far, and when that last grew: what shows a receiver that has stalled.
     pub progress_ms: u64,
+    /// When the request that has begun, and is not complete, began to come.
+    pub partial_since_ms: Option<u64>,
+    /// Since when its output is above the soft limit of its class.
+    pub above_soft_since_ms: Option<u64>,
 }
 
 /// What a connection waits for.
@@ -59,6 +63,8 @@ impl Conn {
             eof: false,
             listed: false,
             progress_ms: 0,
+            partial_since_ms: None,
+            above_soft_since_ms: None,
         }
     }
 
@@ -77,6 +83,17 @@ impl Conn {
         if self.is_over() {
             return;
         }
+        self.take(bytes, keyspace, hub);
+        // What is left waits for its end; what waits for its turn has not begun to be late.
+        self.partial_since_ms = match self.flow {
+            Flow::Input if !self.input.is_empty() => {
+                Some(self.partial_since_ms.unwrap_or(hub.now.monotonic_ms()))
+            }
+            _ => None,
+        };
+    }
+
+    fn take(&mut self, bytes: &[u8], keyspace: &mut Keyspace, hub: &mut Hub) {
         if self.input.is_empty() && self.flow == Flow::Input {
             // The usual case: the requests are whole, and are run where they lie.
             let consumed = self.run(bytes, keyspace, hub);
@@ -165,14 +182,27 @@ impl Conn {
                 break Flow::Held;
             }
         };
-        if self.out.len() > hub.limits.output_bytes_max {
-            self.client.doomed = true;
-            hub.stats.output_limit_disconnections += 1;
+        if at > 0 {
+            self.partial_since_ms = None;
         }
+        self.check_output(hub);
         if self.flow == Flow::Input && self.eof {
             self.finish();
         }
         at
+    }
+
+    /// Gives the connection up if it has more unsent output than it may.
+    pub fn check_output(&mut self, hub: &mut Hub) {
+        let bytes = self.out.len();
+        let class = self.client.output_class();
+        let limit = hub.limits.output_limits[class];
+        let now_ms = hub.now.monotonic_ms();
+        let is_passed = limit.is_passed(bytes, now_ms, &mut self.above_soft_since_ms);
+        if bytes > hub.limits.output_bytes_max || is_passed {
+            self.client.doomed = true;
+            hub.stats.output_limit_disconnections += 1;
+        }
     }
 
     fn finish(&mut self) {

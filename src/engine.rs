@@ -8,6 +8,8 @@
 //!
 //! Time comes in by [`Engine::set_now`], once a turn. This module must not know sockets.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use mio::Waker;
@@ -59,6 +61,9 @@ impl ConnId {
         }
     }
 }
+
+/// What of a request must come in a second, beyond the time that every request has.
+const REQUEST_BYTES_PER_S: u64 = 16 * 1024;
 
 /// See the module's head.
 #[derive(Debug)]
@@ -125,6 +130,7 @@ impl Engine {
                 evicted_clients: 0,
                 usage: None,
                 conns: Slab::new(),
+                addresses: HashMap::new(),
                 touched: Vec::new(),
                 spare_buffers: Vec::new(),
                 batch: Batch::default(),
@@ -263,6 +269,9 @@ impl Engine {
         client.active_ms = self.hub.now.monotonic_ms();
         entry.insert(Some(Box::new(Conn::new(client, state))));
         self.hub.stats.connections_received += 1;
+        if let Some(address) = peer.address() {
+            *self.hub.addresses.entry(address).or_default() += 1;
+        }
         Some(ConnId {
             slot,
             generation: id as u32,
@@ -275,6 +284,15 @@ impl Engine {
         let hub = &self.hub;
         if hub.conns.len() >= hub.limits.clients_max {
             return refuse(Refusal::TooManyClients);
+        }
+        if let Some(address) = peer.address()
+            && hub.limits.clients_per_address_max > 0
+            && hub
+                .addresses
+                .get(&address)
+                .is_some_and(|count| *count >= hub.limits.clients_per_address_max)
+        {
+            return refuse(Refusal::TooManyFromAddress);
         }
         if let Some(name) = &listen.user {
             let user = hub.acl.user(name.as_bytes());
@@ -331,6 +349,12 @@ impl Engine {
             Flow::Blocked | Flow::Paused | Flow::Held => conn.input_len() < HELD_BYTES_MAX,
             Flow::Turn | Flow::Output | Flow::Done => false,
         })
+    }
+
+    /// Whether a request of the connection has begun to come in and is not complete: it has a deadline then.
+    pub fn has_partial_request(&self, id: ConnId) -> bool {
+        self.conn(id)
+            .is_some_and(|conn| conn.partial_since_ms.is_some())
     }
 
     /// The next bytes to be sent to a connection; empty when there are none (or no such connection).
@@ -431,6 +455,14 @@ impl Engine {
         }
         if let Some(mut conn) = self.hub.conns.remove(id.slot as usize) {
             conn.leave(&mut self.hub);
+            if let Some(address) = conn.client.peer.address()
+                && let Entry::Occupied(mut count) = self.hub.addresses.entry(address)
+            {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
             self.keyspace.changes.listen(self.hub.wanted_detail());
         }
     }
@@ -540,11 +572,22 @@ impl Engine {
             hub.stats.idle_disconnections += 1;
             conn.client.doomed = true;
         }
+        let partial = conn
+            .partial_since_ms
+            .filter(|_| hub.limits.request_timeout_s > 0);
+        let partial = partial.map(|since_ms| {
+            let expected_ms = conn.input_len() as u64 * 1000 / REQUEST_BYTES_PER_S;
+            since_ms + hub.limits.request_timeout_s.saturating_mul(1000) + expected_ms
+        });
+        if partial.is_some_and(|deadline| deadline <= now_ms) {
+            hub.stats.slow_request_disconnections += 1;
+            conn.client.doomed = true;
+        }
         if conn.client.doomed {
             hub.touch(id.slot);
             return None;
         }
-        [idle, stall].into_iter().flatten().min()
+        [idle, stall, partial].into_iter().flatten().min()
     }
 
     fn conn(&self, id: ConnId) -> Option<&Conn> {

@@ -2,6 +2,8 @@
 //!
 //! This module must not know sockets or how any protocol is parsed.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use slab::Slab;
@@ -40,6 +42,8 @@ pub struct Stats {
     pub output_limit_disconnections: u64,
     /// Connections closed because they sent nothing for too long.
     pub idle_disconnections: u64,
+    /// Connections closed because a request of theirs took too long to come in.
+    pub slow_request_disconnections: u64,
     /// Error replies of RESP, by their first word.
     pub errors: Vec<(String, u64)>,
 }
@@ -155,6 +159,8 @@ pub struct Hub {
     pub(crate) touched: Vec<u32>,
     /// Empty output buffers, for whoever has something to say.
     pub(crate) spare_buffers: Vec<Vec<u8>>,
+    /// How many connections there are from each address, while their number is limited.
+    pub(crate) addresses: HashMap<IpAddr, usize>,
     /// Where pipelined RESP requests are parsed to.
     pub(crate) batch: Batch,
     /// The keys of the requests in it.

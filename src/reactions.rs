@@ -312,11 +312,12 @@ impl Scene<'_> {
                 }),
             },
             _ => {
-                let limit = self.hub.limits.output_bytes_max;
-                let Some(Some(conn)) = self.hub.conns.get_mut(slot as usize) else {
+                let Some(mut conn) = self.hub.conns.get_mut(slot as usize).and_then(Option::take)
+                else {
                     return;
                 };
                 if conn.client.doomed || conn.client.closing {
+                    self.hub.conns[slot as usize] = Some(conn);
                     return;
                 }
                 conn.out.supply(&mut self.hub.spare_buffers);
@@ -327,10 +328,8 @@ impl Scene<'_> {
                     resp3: conn.client.resp3,
                     out: &mut conn.out,
                 });
-                if conn.out.len() > limit {
-                    conn.client.doomed = true;
-                    self.hub.stats.output_limit_disconnections += 1;
-                }
+                conn.check_output(self.hub);
+                self.hub.conns[slot as usize] = Some(conn);
                 self.hub.touch(slot);
             }
         }

@@ -19,6 +19,7 @@ use mio::net::TcpListener;
 use mio::net::UnixListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::acl::AccessError;
 use crate::builder::Builder;
@@ -49,6 +50,11 @@ const MAINTENANCE_STEPS: usize = 8;
 const JOBS_PER_TURN: usize = 256;
 /// How long one turn loads what was kept.
 const LOAD_US_PER_TURN: u64 = 5000;
+
+/// How long what a client sends is thrown away after its last answer, how often that is looked at, and for how many.
+const LINGER_MS: u64 = 1000;
+const LINGER_STEP_MS: u64 = 20;
+const LINGERING_MAX: usize = 256;
 
 const WAKE: Token = Token(usize::MAX);
 /// Tokens from here on are listeners; below are connections.
@@ -103,6 +109,9 @@ struct Net {
     deadlines: Deadlines,
     /// No client is accepted before this time.
     accept_not_before_ms: u64,
+    /// Streams that have been answered for the last time, and until when (monotonic ms) what they still send is read.
+    /// Closing with unread input would throw away what the client has not read yet.
+    lingering: VecDeque<(u64, Stream)>,
     /// There were too many clients: none is accepted until a tenth has gone.
     crowded: bool,
 }
@@ -241,6 +250,7 @@ impl Server {
                 read_buffer: vec![0; READ_BYTES],
                 deadlines: Deadlines::default(),
                 accept_not_before_ms: 0,
+                lingering: VecDeque::new(),
                 crowded: false,
             },
             maintained_ms: 0,
@@ -276,7 +286,9 @@ impl Server {
             _ => {}
         }
         let (mut acceptor, bound) = match &listen.address {
-            Address::Tcp(host, port) => bind_tcp(&listen, host, *port)?,
+            Address::Tcp(host, port) => {
+                bind_tcp(&listen, host, *port, self.engine.limits().tcp_backlog)?
+            }
             #[cfg(unix)]
             Address::Unix(path) => bind_unix(path, &listen)
                 .map_err(|error| BindError::Bind(Box::new(listen.clone()), error))?,
@@ -387,6 +399,7 @@ impl Server {
         self.net.accept_all(&mut self.engine, now);
         self.net.check_deadlines(&mut self.engine, now);
         self.engine.check_waits();
+        self.net.drain_lingering(now);
         self.maintain(now);
         self.engine.tend_storage();
         // What came due or was accepted in this turn need not wait for the next poll.
@@ -432,6 +445,9 @@ impl Server {
             |at_ms: u64| wake_ms = Some(wake_ms.map_or(at_ms, |wake_ms| wake_ms.min(at_ms)));
         if self.net.listeners.iter().any(|listener| listener.readable) && !self.net.crowded {
             wake_by(self.net.accept_not_before_ms);
+        }
+        if !self.net.lingering.is_empty() {
+            wake_by(self.net.clock.now().monotonic_ms() + LINGER_STEP_MS);
         }
         if self.engine.needs_maintenance() {
             wake_by(self.maintained_ms + MAINTENANCE_INTERVAL_MS);
@@ -593,6 +609,9 @@ impl Net {
                 match session.fill(&mut buffer) {
                     Filled::Bytes(count) => {
                         engine.with_host(self, |engine| engine.receive(id, &buffer[..count]));
+                        if engine.has_partial_request(id) {
+                            self.watch(engine, id);
+                        }
                     }
                     Filled::Nothing => {}
                     Filled::Eof => engine.receive_eof(id),
@@ -670,6 +689,7 @@ impl Net {
     }
 
     fn close(&mut self, engine: &mut Engine, id: ConnId) {
+        let was_answered = engine.flow(id) == Some(Flow::Done) && engine.output(id).is_empty();
         engine.close(id);
         let Some(&index) = self.session_of.get(id.slot as usize) else {
             return;
@@ -683,6 +703,13 @@ impl Net {
             self.session_of[id.slot as usize] = u32::MAX;
             // The system forgets the descriptor when it is closed, right below.
             let _ = self.poll.registry().deregister(session.source());
+            if was_answered
+                && self.lingering.len() < LINGERING_MAX
+                && let Some(stream) = session.into_lingering()
+            {
+                let until_ms = engine.hub.now.monotonic_ms() + LINGER_MS;
+                self.lingering.push_back((until_ms, stream));
+            }
             debug!("connection closed, {} left", self.sessions.len());
         }
         let limit = engine.limits().clients_max;
@@ -722,11 +749,18 @@ impl Net {
         if self.handle.shared.faults.takes_connection() {
             return;
         }
-        match &stream {
+        if let Stream::Tcp(tcp) = &stream {
             // Replies leave when they are flushed; without this the kernel would wait for more.
-            Stream::Tcp(tcp) => drop(tcp.set_nodelay(true)),
-            #[cfg(unix)]
-            Stream::Unix(_) => {}
+            let _ = tcp.set_nodelay(true);
+            let keepalive_s = engine.limits().tcp_keepalive_s;
+            if keepalive_s > 0 {
+                let asked = TcpKeepalive::new()
+                    .with_time(Duration::from_secs(keepalive_s))
+                    .with_interval(Duration::from_secs((keepalive_s / 3).max(1)))
+                    .with_retries(3);
+                // Without it a client that has vanished is noticed later.
+                let _ = SockRef::from(tcp).set_tcp_keepalive(&asked);
+            }
         }
         let Some(id) = engine.open(listener, peer) else {
             stream.say_and_close(engine.refusal());
@@ -766,6 +800,13 @@ impl Net {
                 self.watch(engine, id);
             }
         }
+    }
+
+    fn drain_lingering(&mut self, now: Now) {
+        let buffer = &mut self.read_buffer;
+        self.lingering.retain_mut(|(until_ms, stream)| {
+            now.monotonic_ms() < *until_ms && stream.drain(buffer)
+        });
     }
 
     /// Serves every session until its socket is empty, share by share, so that none waits for another.
@@ -862,7 +903,12 @@ fn has_password(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Resp | Scheme::Custom(_))
 }
 
-fn bind_tcp(listen: &Listen, host: &str, port: u16) -> Result<(Acceptor, String), BindError> {
+fn bind_tcp(
+    listen: &Listen,
+    host: &str,
+    port: u16,
+    backlog: u32,
+) -> Result<(Acceptor, String), BindError> {
     let addresses: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
         .map_err(|error| BindError::Resolve(Box::new(listen.clone()), error))?
@@ -873,13 +919,26 @@ fn bind_tcp(listen: &Listen, host: &str, port: u16) -> Result<(Acceptor, String)
     }
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
-        match TcpListener::bind(address).and_then(|listener| Ok((listener.local_addr()?, listener)))
+        match listen_tcp(address, backlog)
+            .and_then(|listener| Ok((listener.local_addr()?, listener)))
         {
             Ok((bound, listener)) => return Ok((Acceptor::Tcp(listener), bound.to_string())),
             Err(error) => failure = error,
         }
     }
     Err(BindError::Bind(Box::new(listen.clone()), failure))
+}
+
+/// As the standard library does it, but with a backlog of our own.
+fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // On Windows it would let others take the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from_std(socket.into()))
 }
 
 #[cfg(unix)]

@@ -4,6 +4,7 @@
 //! it. This module must not know what the bytes mean.
 
 use std::io::{self, Read, Write};
+use std::net::Shutdown;
 
 use mio::event::{Event, Source};
 use mio::net::TcpStream;
@@ -118,6 +119,20 @@ impl Session {
         }
     }
 
+    /// Says that nothing more will be sent; the stream to be drained, unless the other end has said the same.
+    pub fn into_lingering(self) -> Option<Stream> {
+        if self.eof {
+            return None;
+        }
+        let ended = match &self.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            // What a Unix socket was sent stays readable whatever was not read here.
+            #[cfg(unix)]
+            Stream::Unix(_) => return None,
+        };
+        ended.is_ok().then_some(self.stream)
+    }
+
     /// Writes once; gives how many bytes the socket took. An error means that the connection is broken.
     pub fn flush(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.writable {
@@ -141,6 +156,21 @@ impl Session {
 }
 
 impl Stream {
+    /// Throws away what has come, a bounded part of it; false when the other end is done, or gone.
+    pub fn drain(&mut self, buffer: &mut [u8]) -> bool {
+        const READS: usize = 4;
+        for _ in 0..READS {
+            match self.read(buffer) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
     fn source(&mut self) -> &mut dyn Source {
         match self {
             Stream::Tcp(stream) => stream,

@@ -1166,3 +1166,87 @@ fn a_unix_socket_has_the_same_limits() {
     process::ask(&mut third, PING, PONG);
     drop(daemon);
 }
+
+// ---- the last word ------------------------------------------------------------------------------
+
+#[test]
+fn the_last_answer_arrives_whatever_was_sent_behind_it() {
+    let mut host = Host::new(Limits::default());
+    let mut client = TcpStream::connect(host.server.addresses().next().unwrap().1).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    // What follows QUIT is never looked at; a plain close would answer it with a reset, which eats the +OK.
+    let unread = vec![b'x'; 256 * 1024];
+    client.write_all(b"QUIT\r\n").unwrap();
+    client.set_nonblocking(true).unwrap();
+    let _ = client.write(&unread);
+    host.until("the end", |host| {
+        host.server.engine().connections() == 0 && host.server.engine().hub.stats.requests > 0
+    });
+    let _ = client.write(&unread);
+    host.settle();
+    let _ = client.write(b"more");
+    host.settle();
+    client.set_nonblocking(false).unwrap();
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"+OK\r\n");
+}
+
+#[test]
+fn a_request_that_dribbles_in_has_a_deadline() {
+    let mut host = Host::new(Limits {
+        request_timeout_s: 10,
+        ..Limits::default()
+    });
+    let address = host.server.addresses().next().unwrap().1.to_owned();
+    let mut slow = TcpStream::connect(&address).unwrap();
+    let mut good = TcpStream::connect(&address).unwrap();
+    slow.set_read_timeout(Some(PATIENCE)).unwrap();
+    slow.write_all(b"*2\r\n$4\r\nECHO\r\n$100\r\n").unwrap();
+    good.write_all(PING).unwrap();
+    host.until("both", |host| host.server.engine().hub.stats.requests == 1);
+    for _ in 0..9 {
+        slow.write_all(b"x").unwrap();
+        host.settle();
+        host.advance_s(1);
+    }
+    assert_eq!(host.server.engine().connections(), 2);
+    host.advance_s(2);
+    host.until("the slow one's end", |host| {
+        host.server.engine().connections() == 1
+    });
+    assert_eq!(
+        host.server.engine().hub.stats.slow_request_disconnections,
+        1
+    );
+    // One that has sent whole requests only has no deadline.
+    host.advance_s(1000);
+    assert_eq!(host.server.engine().connections(), 1);
+}
+
+#[test]
+fn one_address_gets_no_more_than_its_share() {
+    let mut host = Host::new(Limits {
+        clients_per_address_max: 2,
+        ..Limits::default()
+    });
+    let address = host.server.addresses().next().unwrap().1.to_owned();
+    let first = TcpStream::connect(&address).unwrap();
+    let _second = TcpStream::connect(&address).unwrap();
+    host.until("both", |host| host.server.engine().connections() == 2);
+    let mut third = TcpStream::connect(&address).unwrap();
+    third.set_read_timeout(Some(PATIENCE)).unwrap();
+    host.until("the refusal", |host| {
+        host.server.engine().hub.stats.connections_rejected == 1
+    });
+    let mut told = Vec::new();
+    third.read_to_end(&mut told).unwrap();
+    assert_eq!(
+        told,
+        b"-ERR max number of clients from this address reached\r\n"
+    );
+    drop(first);
+    host.until("its end", |host| host.server.engine().connections() == 1);
+    let _third = TcpStream::connect(&address).unwrap();
+    host.until("the next", |host| host.server.engine().connections() == 2);
+}

@@ -104,6 +104,22 @@ struct Flags {
     #[arg(long, value_name = "S")]
     idle_timeout_s: Option<u64>,
 
+    /// Seconds that a request may take to come in whole, and one more for each 16 KiB of it; 0: any time [default: 60]
+    #[arg(long, value_name = "S")]
+    request_timeout_s: Option<u64>,
+
+    /// Connections from one address; 0: no limit [default: 0]
+    #[arg(long, value_name = "N")]
+    max_clients_per_address: Option<usize>,
+
+    /// Seconds of silence after which the system asks whether a TCP client is still there; 0: never [default: 300]
+    #[arg(long, value_name = "S")]
+    tcp_keepalive_s: Option<u64>,
+
+    /// Clients that may wait to be accepted, as far as the system allows [default: 1024]
+    #[arg(long, value_name = "N")]
+    tcp_backlog: Option<u32>,
+
     /// Bytes of memory in use, above which keys are evicted or writes refused; 0: no limit. Units as in 100mb are understood
     /// [default: 0]
     #[arg(long, value_name = "BYTES")]
@@ -322,6 +338,12 @@ impl Flags {
             max_output_bytes: self.max_output_bytes.or(other.max_output_bytes),
             output_stall_timeout_s: self.output_stall_timeout_s.or(other.output_stall_timeout_s),
             idle_timeout_s: self.idle_timeout_s.or(other.idle_timeout_s),
+            request_timeout_s: self.request_timeout_s.or(other.request_timeout_s),
+            max_clients_per_address: self
+                .max_clients_per_address
+                .or(other.max_clients_per_address),
+            tcp_keepalive_s: self.tcp_keepalive_s.or(other.tcp_keepalive_s),
+            tcp_backlog: self.tcp_backlog.or(other.tcp_backlog),
             maxmemory: self.maxmemory.or(other.maxmemory),
             maxmemory_policy: self.maxmemory_policy.or(other.maxmemory_policy),
             maxmemory_clients: self.maxmemory_clients.or(other.maxmemory_clients),
@@ -394,6 +416,12 @@ impl Flags {
             idle_timeout_s: self.idle_timeout_s.unwrap_or(or.idle_timeout_s),
             memory_bytes_max: self.maxmemory.map_or(or.memory_bytes_max, |bytes| bytes.0),
             eviction_policy,
+            request_timeout_s: self.request_timeout_s.unwrap_or(or.request_timeout_s),
+            clients_per_address_max: self
+                .max_clients_per_address
+                .unwrap_or(or.clients_per_address_max),
+            tcp_keepalive_s: self.tcp_keepalive_s.unwrap_or(or.tcp_keepalive_s),
+            tcp_backlog: self.tcp_backlog.unwrap_or(or.tcp_backlog),
             clients_bytes_max: self
                 .maxmemory_clients
                 .map_or(or.clients_bytes_max, |bytes| bytes.0),

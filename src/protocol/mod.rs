@@ -54,6 +54,8 @@ pub(crate) enum Step {
 pub(crate) enum Refusal {
     /// There are as many as may be.
     TooManyClients,
+    /// There are as many from its address as may be.
+    TooManyFromAddress,
     /// The user that the listener names is not there, or off.
     NoUser,
     /// It comes from another host, and nobody has set a password.
@@ -64,6 +66,9 @@ impl Refusal {
     fn in_resp(self) -> &'static [u8] {
         match self {
             Refusal::TooManyClients => b"-ERR max number of clients reached\r\n",
+            Refusal::TooManyFromAddress => {
+                b"-ERR max number of clients from this address reached\r\n"
+            }
             Refusal::NoUser => b"-NOAUTH the user of this listener is not there or is off\r\n",
             Refusal::Protected => {
                 b"-DENIED pentad is running in protected mode because protected mode is enabled and no password is \

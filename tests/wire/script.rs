@@ -309,6 +309,7 @@ impl Reader {
             "max-line-bytes" => limits.line_bytes_max = number,
             "max-output-bytes" => limits.output_bytes_max = number,
             "idle-timeout-s" => limits.idle_timeout_s = number as u64,
+            "request-timeout-s" => limits.request_timeout_s = number as u64,
             "databases" => limits.databases = number.try_into().map_err(|_| "too many")?,
             _ => return Err("unknown limit".to_owned()),
         }

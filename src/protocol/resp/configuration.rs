@@ -3,6 +3,7 @@
 //! Each parameter is a row: its name, how it is read, and (unless it cannot be changed) how it is set.
 
 use super::{Args, CommandError};
+use crate::config::OutputLimit;
 use crate::glob;
 use crate::hub::Stats;
 use crate::keyspace::Policy;
@@ -122,6 +123,19 @@ const PARAMETERS: &[Parameter] = &[
         .hub
         .scripting
         .time_limit_ms),
+    changeable(
+        "client-output-buffer-limit",
+        |cx| show_output_limits(&cx.hub.limits.output_limits),
+        |cx, text| {
+            cx.hub.limits.output_limits = parse_output_limits(text, cx.hub.limits.output_limits)?;
+            Ok(())
+        },
+    ),
+    bytes!(
+        "client-query-buffer-limit",
+        1_048_576..=2_147_483_648,
+        |cx| cx.hub.limits.request_bytes_max
+    ),
     fixed("databases", |cx| cx.keyspace.databases().to_string()),
     number!("hash-max-listpack-entries", 0..=i64::MAX, |cx| cx
         .keyspace
@@ -272,6 +286,11 @@ const PARAMETERS: &[Parameter] = &[
         .hub
         .slowlog
         .entries_max),
+    fixed("tcp-backlog", |cx| cx.hub.limits.tcp_backlog.to_string()),
+    number!("tcp-keepalive", 0..=2_147_483_647, |cx| cx
+        .hub
+        .limits
+        .tcp_keepalive_s),
     number!("timeout", 0..=i64::MAX, |cx| cx.hub.limits.idle_timeout_s),
     number!("zset-max-listpack-entries", 0..=i64::MAX, |cx| cx
         .keyspace
@@ -293,6 +312,52 @@ const PARAMETERS: &[Parameter] = &[
 
 fn out_of_range(from: i64, to: i64) -> String {
     format!("argument must be between {from} and {to} inclusive")
+}
+
+const CLASSES: [&str; 3] = ["normal", "slave", "pubsub"];
+
+fn show_output_limits(limits: &[OutputLimit; 3]) -> String {
+    let parts = CLASSES.iter().zip(limits).map(|(class, limit)| {
+        format!(
+            "{class} {} {} {}",
+            limit.hard_bytes, limit.soft_bytes, limit.soft_s
+        )
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// `class hard soft seconds`, once or more; the classes that are not named keep what they have.
+fn parse_output_limits(
+    text: &[u8],
+    mut limits: [OutputLimit; 3],
+) -> Result<[OutputLimit; 3], String> {
+    let words: Vec<&[u8]> = text
+        .split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .collect();
+    if !words.len().is_multiple_of(4) {
+        return Err("Wrong number of arguments in buffer limit configuration.".to_owned());
+    }
+    for limit in words.chunks_exact(4) {
+        let is = |class: &str| limit[0].eq_ignore_ascii_case(class.as_bytes());
+        let class = match CLASSES.iter().position(|class| is(class)) {
+            Some(class) => class,
+            None if is("replica") => 1,
+            None => {
+                return Err(
+                    "Invalid client class specified in buffer limit configuration.".to_owned(),
+                );
+            }
+        };
+        let wrong = |_| {
+            "Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_owned()
+        };
+        let hard = parse_bytes(limit[1], 0, i64::MAX).map_err(wrong)?;
+        let soft = parse_bytes(limit[2], 0, i64::MAX).map_err(wrong)?;
+        let soft_s = parse_number(limit[3], 0, i64::MAX).map_err(wrong)?;
+        limits[class] = OutputLimit::new(hard as usize, soft as usize, soft_s as u64);
+    }
+    Ok(limits)
 }
 
 /// False for the first of two words, true for the second.

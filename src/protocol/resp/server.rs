@@ -291,6 +291,7 @@ fn info_stats(cx: &Cx<'_>, text: &mut String) {
         "total_error_replies": stats.errors.iter().map(|(_, count)| count).sum::<u64>(),
         "client_output_buffer_limit_disconnections": stats.output_limit_disconnections,
         "client_idle_timeout_disconnections": stats.idle_disconnections,
+        "client_slow_request_disconnections": stats.slow_request_disconnections,
     );
     for (reason, count) in &cx.hub.acl.log.counts {
         let reason = if *reason == "command" { "cmd" } else { reason };
