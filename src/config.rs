@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use crate::acl::Access;
 use crate::keyspace::{Policy, Seed};
+use crate::tls::TlsOptions;
 
 /// The key of a counter listener that names none.
 const DEFAULT_COUNTER_KEY: &[u8] = b"counter";
@@ -23,6 +24,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may do what.
     pub access: Access,
+    /// What TLS listeners show and ask for.
+    pub tls: TlsOptions,
     /// Hash keys and random choices; `None`: from the system.
     pub seed: Option<Seed>,
 }
@@ -313,6 +316,8 @@ pub struct Listen {
     pub scheme: Scheme,
     /// Where.
     pub address: Address,
+    /// `+tls`: what is sent is encrypted.
+    pub tls: bool,
     /// `?db=N`: the database that its connections start in.
     pub db: u8,
     /// `?key=NAME`: the key of the counter protocol.
@@ -336,6 +341,8 @@ pub enum Address {
     Tcp(String, u16),
     /// A Unix socket's path.
     Unix(PathBuf),
+    /// A listening socket that the process was started with, at this descriptor: systemd's socket activation.
+    Inherited(u32),
 }
 
 impl fmt::Display for Address {
@@ -344,6 +351,7 @@ impl fmt::Display for Address {
             Address::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
             Address::Tcp(host, port) => write!(f, "{host}:{port}"),
             Address::Unix(path) => write!(f, "{}", path.display()),
+            Address::Inherited(number) => write!(f, "{number}"),
         }
     }
 }
@@ -363,6 +371,8 @@ pub enum ListenError {
     NoHost,
     /// A Unix socket needs an absolute path.
     NoPath,
+    /// An inherited socket is a number from 3 on.
+    NoDescriptor,
     /// This option is not known for this scheme.
     UnknownOption(String),
     /// This option's value cannot be used.
@@ -376,7 +386,11 @@ impl fmt::Display for ListenError {
             ListenError::UnknownScheme(scheme) => {
                 write!(f, "unknown scheme {scheme:?}, expected one of ")?;
                 let names: Vec<_> = Scheme::ALL.iter().map(|row| row.1).collect();
-                write!(f, "{} (each also with +unix)", names.join(", "))
+                write!(
+                    f,
+                    "{} (each also with +unix, +fd or +tls)",
+                    names.join(", ")
+                )
             }
             ListenError::NoPort => {
                 f.write_str("expected :port behind the host (0 takes a free one)")
@@ -387,6 +401,9 @@ impl fmt::Display for ListenError {
             ListenError::NoHost => f.write_str("expected a host name or address before the port"),
             ListenError::NoPath => {
                 f.write_str("expected an absolute path, as in resp+unix:///run/pentad.sock")
+            }
+            ListenError::NoDescriptor => {
+                f.write_str("expected the number of a descriptor, as in resp+fd://3")
             }
             ListenError::UnknownOption(option) => write!(f, "unknown option {option:?}"),
             ListenError::BadOption(option, value) => {
@@ -401,11 +418,13 @@ impl std::error::Error for ListenError {}
 /// As a URL that reads back as the same.
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unix = match self.address {
+        let place = match self.address {
             Address::Tcp(..) => "",
             Address::Unix(_) => "+unix",
+            Address::Inherited(_) => "+fd",
         };
-        write!(f, "{}{unix}://{}", self.scheme, self.address)?;
+        let tls = if self.tls { "+tls" } else { "" };
+        write!(f, "{}{tls}{place}://{}", self.scheme, self.address)?;
         let key = String::from_utf8_lossy(&self.key);
         let yes = |is: bool| is.then(|| "yes".to_owned());
         let options = [
@@ -437,6 +456,7 @@ impl Listen {
         Listen {
             scheme,
             address,
+            tls: false,
             db: 0,
             key: DEFAULT_COUNTER_KEY.to_vec(),
             user: None,
@@ -473,21 +493,23 @@ impl Listen {
     /// Reads a URL whose scheme may be one of `custom`, too.
     pub fn parse(url: &str, custom: &[SchemeName]) -> Result<Self, ListenError> {
         let (scheme, rest) = url.split_once("://").ok_or(ListenError::NoScheme)?;
-        let (name, unix) = scheme
-            .strip_suffix("+unix")
-            .map_or((scheme, false), |name| (name, true));
-        let Some(scheme) = Scheme::find(name, custom) else {
+        let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+        let (name, address) = if let Some(name) = scheme.strip_suffix("+unix") {
+            (name, unix_address(place))
+        } else if let Some(name) = scheme.strip_suffix("+fd") {
+            (name, inherited_address(place))
+        } else {
+            (scheme, tcp_address(place))
+        };
+        // A Unix socket's bytes do not leave the machine.
+        let tls_name = name
+            .strip_suffix("+tls")
+            .filter(|_| !scheme.ends_with("+unix"));
+        let Some(scheme) = Scheme::find(tls_name.unwrap_or(name), custom) else {
             return Err(ListenError::UnknownScheme(scheme.to_owned()));
         };
-        let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut listen = Listen::new(
-            scheme,
-            if unix {
-                unix_address(place)?
-            } else {
-                tcp_address(place)?
-            },
-        );
+        let mut listen = Listen::new(scheme, address?);
+        listen.tls = tls_name.is_some();
         for option in options.split('&').filter(|option| !option.is_empty()) {
             listen.set_option(option)?;
         }
@@ -525,6 +547,15 @@ fn yes_or_no(value: &str) -> Option<bool> {
     }
 }
 
+fn inherited_address(place: &str) -> Result<Address, ListenError> {
+    let number = place.strip_suffix('/').unwrap_or(place).parse().ok();
+    // The first three are the standard streams.
+    let number = number.filter(|number| (3..=1_000_000).contains(number));
+    number
+        .map(Address::Inherited)
+        .ok_or(ListenError::NoDescriptor)
+}
+
 fn tcp_address(place: &str) -> Result<Address, ListenError> {
     let place = place.strip_suffix('/').unwrap_or(place);
     let (host, port) = place.rsplit_once(':').ok_or(ListenError::NoPort)?;
@@ -559,6 +590,12 @@ mod tests {
         assert_eq!(listen.address, Address::Tcp("::1".to_owned(), 0));
         assert_eq!((&listen.key[..], listen.db), (&b"hits"[..], 3));
         assert_eq!(listen.to_string(), "counter://[::1]:0?db=3&key=hits");
+        let url = "lab+byte+tls+fd://4?db=2";
+        let listen: Listen = url.parse().unwrap();
+        assert_eq!(listen.address, Address::Inherited(4));
+        assert!(listen.tls && listen.to_string() == url);
+        let listen: Listen = "speicher+tls://[::1]:0".parse().unwrap();
+        assert_eq!(listen.to_string(), "speicher+tls://[::1]:0");
         let url = "resp+unix:///x?user=u&readonly=yes&open=yes&mode=660&owner=a:b";
         assert_eq!(url.parse::<Listen>().unwrap().to_string(), url);
         let listen: Listen = "lab+byte+unix:///tmp/x.sock".parse().unwrap();
@@ -585,6 +622,11 @@ mod tests {
             ),
             ("resp://:6379", ListenError::NoHost),
             ("resp+unix://", ListenError::NoPath),
+            ("resp+fd://2", ListenError::NoDescriptor),
+            (
+                "resp+tls+unix:///x",
+                ListenError::UnknownScheme("resp+tls+unix".into()),
+            ),
             ("resp+unix://tmp/x", ListenError::NoPath),
             ("resp://h:1?key=x", ListenError::UnknownOption("key".into())),
             (

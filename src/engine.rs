@@ -37,6 +37,7 @@ use crate::pubsub::PubSub;
 use crate::reactions::{Notify, Scene};
 use crate::slowlog::{Latency, SlowLog};
 use crate::store::Store;
+use crate::tls::Tls;
 use crate::tracking::Tracking;
 use crate::watch::{Waiting, Watchers};
 
@@ -112,6 +113,7 @@ impl Engine {
             keyspace,
             hub: Hub {
                 acl: Acl::new(&commands),
+                tls: Tls::default(),
                 unprotected: config.access.unprotected,
                 limits: config.limits.clone(),
                 stats: Stats::default(),
@@ -304,7 +306,8 @@ impl Engine {
         let user = hub.acl.default_user();
         let is_foreign =
             matches!(peer, Peer::Tcp(address) if !address.ip().to_canonical().is_loopback());
-        let is_protected = !hub.unprotected && !listen.open && listen.scheme == Scheme::Resp;
+        let is_guarded = listen.open || listen.tls && hub.tls.admits_only_known();
+        let is_protected = !hub.unprotected && !is_guarded && listen.scheme == Scheme::Resp;
         if is_foreign && is_protected && user.needs_no_password() {
             return refuse(Refusal::Protected);
         }
@@ -314,6 +317,25 @@ impl Engine {
     /// What the client is told that was not let in last.
     pub fn refusal(&self) -> &'static [u8] {
         self.refusal
+    }
+
+    /// Says who a connection's client has proved to be, before anything of what it says is looked at; false when there is no
+    /// such user. Where the listener names a user, it is that one.
+    pub fn identify(&mut self, id: ConnId, user: &[u8]) -> bool {
+        let hub = &mut self.hub;
+        let user = hub.acl.user(user).filter(|user| user.is_enabled());
+        let (Some(user), Some(Some(conn))) = (user, hub.conns.get_mut(id.slot as usize)) else {
+            return false;
+        };
+        let listener = hub.listeners.get(usize::from(conn.client.listener));
+        let is_named = listener.is_some_and(|info| info.listen.user.is_some());
+        if conn.client.id as u32 != id.generation || is_named {
+            return false;
+        }
+        conn.client.user = Arc::clone(user);
+        conn.client.authenticated = true;
+        conn.client.update_rights(&hub.acl);
+        true
     }
 
     /// Takes bytes from a connection and runs the requests in them.

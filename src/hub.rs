@@ -22,6 +22,7 @@ use crate::protocol::resp::{Batch, InProcess, KnownKeys, Scripting, Table};
 use crate::pubsub::PubSub;
 use crate::reactions::Notify;
 use crate::slowlog::{Latency, SlowLog};
+use crate::tls::Tls;
 use crate::tracking::Tracking;
 use crate::watch::{Waiting, Watchers};
 
@@ -123,6 +124,8 @@ pub struct Hub {
     pub stats: Stats,
     /// Who may do what.
     pub acl: Acl,
+    /// What TLS listeners show and ask for.
+    pub tls: Tls,
     /// Serves RESP clients of other hosts although the default user needs no password.
     pub unprotected: bool,
     /// What time it is.

@@ -69,6 +69,7 @@ pub mod store;
 mod subscription;
 pub mod testing;
 mod timer;
+pub mod tls;
 pub mod tracking;
 pub mod varint;
 mod watch;

@@ -6,8 +6,10 @@ mod daemon;
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use daemon::notify::Notifier;
 use daemon::{data, limits, load, logger, settings, signals, usage};
 use log::{info, warn};
 use pentad::allocator::{Counting, allocated_bytes};
@@ -52,15 +54,21 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     if let Err(error) = limits::raise_open_files(settings.config.limits.clients_max) {
         warn!("{error}");
     }
+    if settings.has_secrets() {
+        limits::forbid_core_dumps();
+    }
     let storage = match &settings.data {
         Some(dir) => Some(data::open(dir, settings.fsync)?),
         None => None,
     };
     let mut server = Server::bind(settings.config).map_err(|error| match error {
-        BindError::Limit(_) | BindError::Poll(_) | BindError::Access(_) => error.to_string(),
+        BindError::Limit(_) | BindError::Poll(_) | BindError::Access(_) | BindError::Tls(_) => {
+            error.to_string()
+        }
         BindError::NoSuchDatabase(_)
         | BindError::NoSuchUser(_)
         | BindError::Unguarded(_)
+        | BindError::NoCertificate(_)
         | BindError::Resolve(..)
         | BindError::Bind(..) => {
             format!("--listen {error}")
@@ -72,6 +80,7 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     }
     server.engine_mut().set_allocated(allocated_bytes);
     signals::stop_on_signal(&server.handle())?;
+    let hangup = signals::note_hangups(&server.handle())?;
     // With the ports taken, so that a busy one is told at once; whoever connects waits for the answer.
     if let Some(path) = &settings.load_rdb {
         load::load(path, &mut server)?;
@@ -85,12 +94,47 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
         "is ready"
     };
     info!("pentad {} {state}", env!("CARGO_PKG_VERSION"));
+    turn_until_stopped(&mut server, &hangup)?;
     // A client that does not read must not decide how the daemon ends.
     if !server.run(Duration::from_millis(settings.grace_ms))? {
         warn!("some clients were not answered in time");
     }
     info!("stopped");
     Ok(())
+}
+
+/// Turns the server until it is to stop, tells systemd how it is, and reads the settings anew when a SIGHUP asks for that.
+fn turn_until_stopped(server: &mut Server, hangup: &AtomicBool) -> std::io::Result<()> {
+    let mut notifier = Notifier::from_environment();
+    let mut is_ready = false;
+    while !server.is_stopping() {
+        if !is_ready && !server.engine().is_loading() {
+            notifier.tell("READY=1");
+            is_ready = true;
+        }
+        if hangup.swap(false, Ordering::AcqRel) {
+            reload(server);
+        }
+        let timeout = notifier.tell_alive();
+        server.turn(timeout)?;
+    }
+    notifier.tell("STOPPING=1");
+    Ok(())
+}
+
+fn reload(server: &mut Server) {
+    let settings = match settings::from_command_line() {
+        Ok(settings::Outcome::Run(settings)) => settings,
+        Ok(_) => return,
+        Err(error) => return warn!("nothing is changed, the settings are not in order: {error}"),
+    };
+    match server.reconfigure(&settings.config) {
+        Ok(()) => {
+            log::set_max_level(settings.log_level);
+            info!("limits, log level and certificates are as in the settings now");
+        }
+        Err(error) => warn!("nothing is changed: {error}"),
+    }
 }
 
 /// Says something on standard output. Whoever closed it does not want to read it.

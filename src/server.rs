@@ -25,7 +25,7 @@ use crate::acl::AccessError;
 use crate::builder::Builder;
 use crate::client::Peer;
 use crate::clock::{Clock, Now, SystemClock};
-use crate::config::{Address, Config, LimitError, Listen, Scheme};
+use crate::config::{Address, Config, LimitError, Limits, Listen, Scheme};
 use crate::conn::Flow;
 use crate::engine::{BusyHost, ConnId, Engine};
 use crate::faults::HeldBack;
@@ -33,6 +33,7 @@ use crate::handle::Handle;
 use crate::session::{Filled, Session, Stream};
 use crate::store::Store;
 use crate::timer::Deadlines;
+use crate::tls::TlsError;
 
 /// Bytes read from one connection in one turn, at most.
 const READ_BYTES: usize = 64 * 1024;
@@ -55,6 +56,11 @@ const LOAD_US_PER_TURN: u64 = 5000;
 const LINGER_MS: u64 = 1000;
 const LINGER_STEP_MS: u64 = 20;
 const LINGERING_MAX: usize = 256;
+
+/// How long a TLS handshake may take at most (it may not take longer than a request may), and how many reads of handshakes there are in one turn: each may cost a millisecond of
+/// arithmetic.
+const HANDSHAKE_MS: u64 = 10_000;
+const HANDSHAKES_PER_TURN: usize = 4;
 
 const WAKE: Token = Token(usize::MAX);
 /// Tokens from here on are listeners; below are connections.
@@ -112,6 +118,8 @@ struct Net {
     /// Streams that have been answered for the last time, and until when (monotonic ms) what they still send is read.
     /// Closing with unread input would throw away what the client has not read yet.
     lingering: VecDeque<(u64, Stream)>,
+    /// Handshakes that may go on in this turn.
+    handshakes_left: usize,
     /// There were too many clients: none is accepted until a tenth has gone.
     crowded: bool,
 }
@@ -133,6 +141,10 @@ pub enum BindError {
     NoSuchUser(Box<Listen>),
     /// The users are not in order.
     Access(AccessError),
+    /// There can be no TLS.
+    Tls(TlsError),
+    /// A listener is to have TLS, and there are no certificates.
+    NoCertificate(Box<Listen>),
     /// The system has no poller for us.
     Poll(io::Error),
 }
@@ -159,6 +171,11 @@ impl std::fmt::Display for BindError {
                 write!(f, "{listen}: there is no user {user}")
             }
             BindError::Access(error) => write!(f, "{error}"),
+            BindError::Tls(error) => write!(f, "{error}"),
+            BindError::NoCertificate(listen) => write!(
+                f,
+                "{listen}: TLS needs a certificate: tls-cert-file and tls-key-file"
+            ),
             BindError::Poll(error) => write!(f, "cannot create a poller: {error}"),
         }
     }
@@ -168,10 +185,12 @@ impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BindError::Limit(error) => Some(error),
-            BindError::NoSuchDatabase(_) | BindError::Unguarded(_) | BindError::NoSuchUser(_) => {
-                None
-            }
+            BindError::NoSuchDatabase(_)
+            | BindError::Unguarded(_)
+            | BindError::NoSuchUser(_)
+            | BindError::NoCertificate(_) => None,
             BindError::Access(error) => Some(error),
+            BindError::Tls(error) => Some(error),
             BindError::Resolve(_, error) | BindError::Bind(_, error) | BindError::Poll(error) => {
                 Some(error)
             }
@@ -185,7 +204,7 @@ enum Acceptor {
     #[cfg(unix)]
     Unix(
         UnixListener,
-        #[expect(dead_code, reason = "kept for what it does when it is dropped")] UnixPath,
+        #[expect(dead_code, reason = "kept for what it does when it is dropped")] Option<UnixPath>,
     ),
 }
 
@@ -211,6 +230,7 @@ impl Drop for UnixPath {
 #[derive(Debug)]
 struct Listener {
     acceptor: Acceptor,
+    tls: bool,
     scheme: Scheme,
     bound: String,
     /// Clients may be waiting.
@@ -234,6 +254,8 @@ impl Server {
         engine
             .set_access(&config.access)
             .map_err(BindError::Access)?;
+        engine.hub.tls.options = config.tls;
+        engine.hub.tls.apply().map_err(BindError::Tls)?;
         let mut server = Server {
             engine,
             net: Net {
@@ -251,6 +273,7 @@ impl Server {
                 deadlines: Deadlines::default(),
                 accept_not_before_ms: 0,
                 lingering: VecDeque::new(),
+                handshakes_left: HANDSHAKES_PER_TURN,
                 crowded: false,
             },
             maintained_ms: 0,
@@ -274,6 +297,12 @@ impl Server {
         if listen.db >= self.engine.limits().databases {
             return Err(BindError::NoSuchDatabase(Box::new(listen)));
         }
+        if listen.tls && !self.engine.hub.tls.is_ready() {
+            return Err(BindError::NoCertificate(Box::new(listen)));
+        }
+        let is_guarded = listen.open
+            || has_password(listen.scheme)
+            || listen.tls && self.engine.hub.tls.admits_only_known();
         let acl = &self.engine.hub.acl;
         match &listen.user {
             Some(user) if acl.user(user.as_bytes()).is_none() => {
@@ -286,14 +315,20 @@ impl Server {
             _ => {}
         }
         let (mut acceptor, bound) = match &listen.address {
-            Address::Tcp(host, port) => {
-                bind_tcp(&listen, host, *port, self.engine.limits().tcp_backlog)?
-            }
+            Address::Tcp(host, port) => bind_tcp(
+                &listen,
+                is_guarded,
+                host,
+                *port,
+                self.engine.limits().tcp_backlog,
+            )?,
+            #[cfg(unix)]
+            Address::Inherited(number) => inherit(*number, is_guarded, &listen)?,
             #[cfg(unix)]
             Address::Unix(path) => bind_unix(path, &listen)
                 .map_err(|error| BindError::Bind(Box::new(listen.clone()), error))?,
             #[cfg(not(unix))]
-            Address::Unix(_) => {
+            Address::Unix(_) | Address::Inherited(_) => {
                 return Err(BindError::Bind(
                     Box::new(listen),
                     io::ErrorKind::Unsupported.into(),
@@ -319,11 +354,42 @@ impl Server {
         self.engine.add_listener(listen.clone(), bound.clone());
         self.net.listeners.push(Listener {
             acceptor,
+            tls: listen.tls,
             scheme: listen.scheme,
             bound: bound.clone(),
             readable: false,
         });
         Ok(bound)
+    }
+
+    /// Has all limits, the eviction policy and TLS be as in `config`, as far as they can be changed while the server runs: the
+    /// number of databases, the backlog, users and listeners stay as they are. Certificates are read anew, and shown to those
+    /// who come from now on. After an error nothing has changed.
+    pub fn reconfigure(&mut self, config: &Config) -> Result<(), BindError> {
+        config.limits.check().map_err(BindError::Limit)?;
+        let tls = &mut self.engine.hub.tls;
+        let before = std::mem::replace(&mut tls.options, config.tls.clone());
+        let needs_tls = self.net.listeners.iter().any(|listener| listener.tls);
+        let has_tls = config.tls.cert_file.is_some();
+        let applied = match needs_tls && !has_tls {
+            true => Err(TlsError::Missing("tls-cert-file")),
+            false => tls.apply(),
+        };
+        if let Err(error) = applied {
+            tls.options = before;
+            return Err(BindError::Tls(error));
+        }
+        let limits = &mut self.engine.hub.limits;
+        *limits = Limits {
+            databases: limits.databases,
+            tcp_backlog: limits.tcp_backlog,
+            ..config.limits.clone()
+        };
+        let policy = config.limits.eviction_policy;
+        if self.engine.keyspace.eviction.policy != policy {
+            self.engine.keyspace.eviction.set_policy(policy);
+        }
+        Ok(())
     }
 
     /// The listeners, in the order in which they were added: protocol, and address (or path).
@@ -555,7 +621,8 @@ impl Net {
                         self.ready.push_back(id);
                     }
                     // Room in the socket may be what its output waits for.
-                    if event.is_writable() && !engine.output(id).is_empty() {
+                    let has_output = !engine.output(id).is_empty() || session.wants_write();
+                    if event.is_writable() && has_output {
                         self.touched.push(id);
                     }
                 }
@@ -571,6 +638,7 @@ impl Net {
     }
 
     fn serve_ready(&mut self, engine: &mut Engine) {
+        self.handshakes_left = HANDSHAKES_PER_TURN;
         // One by one, so that those behind a script that runs for too long can be told so.
         for _ in 0..self.ready.len().min(EVENTS_PER_TURN) {
             let Some(id) = self.ready.pop_front() else {
@@ -602,11 +670,19 @@ impl Net {
             Some(Flow::Turn) => engine.with_host(self, |engine| engine.resume(id)),
             // Above the high-water mark it is not read; once it is done it need not be.
             _ if !session.is_readable() || !engine.takes_input(id) => {}
+            _ if self.handshakes_left == 0 && session.is_handshaking() => return true,
             _ => {
+                self.handshakes_left -= usize::from(session.is_handshaking());
                 // It is needed again while a script that runs for too long has others served.
                 let mut buffer = std::mem::take(&mut self.read_buffer);
                 buffer.resize(READ_BYTES, 0);
-                match session.fill(&mut buffer) {
+                let filled = session.fill(&mut buffer);
+                if let Some(name) = session.take_peer_name()
+                    && !engine.identify(id, &name)
+                {
+                    debug!("no user is called {:?}", name.escape_ascii().to_string());
+                }
+                match filled {
                     Filled::Bytes(count) => {
                         engine.with_host(self, |engine| engine.receive(id, &buffer[..count]));
                         if engine.has_partial_request(id) {
@@ -651,6 +727,9 @@ impl Net {
         else {
             return;
         };
+        if session.push().is_err() {
+            return self.close(engine, id);
+        }
         loop {
             let bytes = engine.output(id);
             if bytes.is_empty() || engine.is_finished(id) {
@@ -677,7 +756,17 @@ impl Net {
 
     /// Sees to it that the connection is looked at when its next deadline comes.
     fn watch(&mut self, engine: &mut Engine, id: ConnId) {
-        let Some(deadline_ms) = engine.check_deadline(id) else {
+        let now_ms = engine.hub.now.monotonic_ms();
+        let handshake_ms = self
+            .session(id)
+            .filter(|session| session.is_handshaking())
+            .map(|session| session.handshake_until_ms);
+        if handshake_ms.is_some_and(|until_ms| until_ms <= now_ms) {
+            debug!("a TLS handshake took too long");
+            return self.close(engine, id);
+        }
+        let deadlines = [engine.check_deadline(id), handshake_ms];
+        let Some(deadline_ms) = deadlines.into_iter().flatten().min() else {
             return;
         };
         if let Some(session) = self.session(id)
@@ -763,7 +852,9 @@ impl Net {
             }
         }
         let Some(id) = engine.open(listener, peer) else {
-            stream.say_and_close(engine.refusal());
+            if !self.listeners[listener].tls {
+                stream.say_and_close(engine.refusal());
+            }
             if engine.connections() < engine.limits().clients_max {
                 return;
             }
@@ -776,7 +867,25 @@ impl Net {
             self.crowded = true;
             return;
         };
-        let index = self.sessions.insert(Session::new(id, stream));
+        let stream = match stream {
+            Stream::Tcp(tcp) if self.listeners[listener].tls => {
+                let Some(tls) = engine.hub.tls.accept(tcp) else {
+                    return engine.close(id);
+                };
+                Stream::Tls(Box::new(tls))
+            }
+            stream => stream,
+        };
+        let mut session = Session::new(id, stream);
+        if session.is_handshaking() {
+            let request_ms = match engine.limits().request_timeout_s {
+                0 => HANDSHAKE_MS,
+                limit_s => limit_s.saturating_mul(1000),
+            };
+            let now_ms = engine.hub.now.monotonic_ms();
+            session.handshake_until_ms = now_ms + request_ms.min(HANDSHAKE_MS);
+        }
+        let index = self.sessions.insert(session);
         if self.session_of.len() <= id.slot as usize {
             self.session_of.resize(id.slot as usize + 1, u32::MAX);
         }
@@ -905,6 +1014,7 @@ fn has_password(scheme: Scheme) -> bool {
 
 fn bind_tcp(
     listen: &Listen,
+    is_guarded: bool,
     host: &str,
     port: u16,
     backlog: u32,
@@ -913,7 +1023,6 @@ fn bind_tcp(
         .to_socket_addrs()
         .map_err(|error| BindError::Resolve(Box::new(listen.clone()), error))?
         .collect();
-    let is_guarded = listen.open || has_password(listen.scheme);
     if !is_guarded && addresses.iter().any(|address| !address.ip().is_loopback()) {
         return Err(BindError::Unguarded(Box::new(listen.clone())));
     }
@@ -941,6 +1050,46 @@ fn listen_tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
+/// Takes a socket that the process was started with.
+#[cfg(unix)]
+fn inherit(
+    number: u32,
+    is_guarded: bool,
+    listen: &Listen,
+) -> Result<(Acceptor, String), BindError> {
+    let failed = |error| BindError::Bind(Box::new(listen.clone()), error);
+    let taken = || -> io::Result<_> {
+        let socket = Socket::from(crate::descriptor::inherited(number)?);
+        if !socket.is_listener()? {
+            let why = "the descriptor is no listening socket";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        socket.set_nonblocking(true)?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    let (socket, address) = taken().map_err(failed)?;
+    match address.as_socket() {
+        Some(address) if !is_guarded && !address.ip().is_loopback() => {
+            Err(BindError::Unguarded(Box::new(listen.clone())))
+        }
+        Some(address) => {
+            let listener = TcpListener::from_std(socket.into());
+            Ok((Acceptor::Tcp(listener), address.to_string()))
+        }
+        // A Unix socket's bytes do not leave the machine: see `Listen::parse`.
+        None if listen.tls => Err(failed(io::ErrorKind::Unsupported.into())),
+        None => {
+            let path = address.as_pathname();
+            let bound =
+                path.map_or_else(|| format!("fd {number}"), |path| path.display().to_string());
+            let listener = UnixListener::from_std(socket.into());
+            // Whoever made the socket keeps its file.
+            Ok((Acceptor::Unix(listener, None), bound))
+        }
+    }
+}
+
 #[cfg(unix)]
 fn bind_unix(path: &std::path::Path, listen: &Listen) -> io::Result<(Acceptor, String)> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -964,7 +1113,10 @@ fn bind_unix(path: &std::path::Path, listen: &Listen) -> io::Result<(Acceptor, S
         let user = number_of(user, "/etc/passwd")?;
         std::os::unix::fs::chown(path, user, number_of(group, "/etc/group")?)?;
     }
-    Ok((Acceptor::Unix(listener, file), path.display().to_string()))
+    Ok((
+        Acceptor::Unix(listener, Some(file)),
+        path.display().to_string(),
+    ))
 }
 
 /// The number of a user or group, given as such or by a name that stands in `file`; `None` for an empty name.

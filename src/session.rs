@@ -13,6 +13,7 @@ use mio::net::UnixStream;
 use mio::{Interest, Registry, Token};
 
 use crate::engine::ConnId;
+use crate::tls::TlsStream;
 
 /// A connected socket.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    Tls(Box<TlsStream>),
 }
 
 /// A connection's socket, and what is known of its readiness.
@@ -36,6 +38,8 @@ pub(crate) struct Session {
     pub listed: bool,
     /// The earliest of its deadlines that are being watched, in monotonic ms; `u64::MAX`: none is.
     pub deadline_ms: u64,
+    /// By when a handshake has to be done, in monotonic ms.
+    pub handshake_until_ms: u64,
 }
 
 /// What a read gave.
@@ -62,6 +66,33 @@ impl Session {
             eof: false,
             listed: false,
             deadline_ms: u64::MAX,
+            handshake_until_ms: u64::MAX,
+        }
+    }
+
+    /// Whether it is still being agreed upon how to encrypt.
+    pub fn is_handshaking(&self) -> bool {
+        matches!(&self.stream, Stream::Tls(tls) if tls.is_handshaking())
+    }
+
+    /// The name that a client's certificate gives it, once, when it is to be the user of this name.
+    pub fn take_peer_name(&mut self) -> Option<Vec<u8>> {
+        match &mut self.stream {
+            Stream::Tls(tls) => tls.take_peer_name(),
+            _ => None,
+        }
+    }
+
+    /// Whether something besides the connection's output waits to be sent.
+    pub fn wants_write(&self) -> bool {
+        matches!(&self.stream, Stream::Tls(tls) if tls.wants_write())
+    }
+
+    /// Sends of that what the socket takes. An error means that the connection is broken.
+    pub fn push(&mut self) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Tls(tls) if self.writable => tls.push().map(|all| self.writable = all),
+            _ => Ok(()),
         }
     }
 
@@ -97,6 +128,12 @@ impl Session {
 
     /// Reads once.
     pub fn fill(&mut self, buffer: &mut [u8]) -> Filled {
+        if let Stream::Tls(tls) = &mut self.stream {
+            let (filled, may_be_more) = tls.fill(buffer);
+            self.readable = may_be_more;
+            self.eof |= matches!(filled, Filled::Eof);
+            return filled;
+        }
         loop {
             return match self.stream.read(buffer) {
                 Ok(0) => {
@@ -124,19 +161,26 @@ impl Session {
         if self.eof {
             return None;
         }
-        let ended = match &self.stream {
-            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+        let stream = match self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(tls) => tls.into_tcp(),
             // What a Unix socket was sent stays readable whatever was not read here.
             #[cfg(unix)]
             Stream::Unix(_) => return None,
         };
-        ended.is_ok().then_some(self.stream)
+        let ended = stream.shutdown(Shutdown::Write);
+        ended.is_ok().then_some(Stream::Tcp(stream))
     }
 
     /// Writes once; gives how many bytes the socket took. An error means that the connection is broken.
     pub fn flush(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !self.writable {
             return Ok(0);
+        }
+        if let Stream::Tls(tls) = &mut self.stream {
+            let count = tls.flush(bytes)?;
+            self.writable = count > 0;
+            return Ok(count);
         }
         loop {
             return match self.stream.write(bytes) {
@@ -176,12 +220,13 @@ impl Stream {
             Stream::Tcp(stream) => stream,
             #[cfg(unix)]
             Stream::Unix(stream) => stream,
+            Stream::Tls(tls) => tls.tcp(),
         }
     }
 
     /// Tries to send a last word to a client that is not let in.
     pub fn say_and_close(mut self, bytes: &[u8]) {
-        // Whether it arrives is the client's luck: there is no room to wait for it.
+        // Whether it arrives is the client's luck: there is no room to wait for it, nor for a handshake.
         let _ = self.write(bytes);
     }
 }
@@ -192,6 +237,8 @@ impl Read for Stream {
             Stream::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.read(buffer),
+            // Bytes as they are, which is good enough for what is thrown away.
+            Stream::Tls(tls) => tls.tcp().read(buffer),
         }
     }
 }
@@ -202,6 +249,8 @@ impl Write for Stream {
             Stream::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]
             Stream::Unix(stream) => stream.write(bytes),
+            // Not in the clear.
+            Stream::Tls(_) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 

@@ -240,6 +240,7 @@ fn replay_in(script: &Script, way: Way) -> Result<(), String> {
     let mut config = Config {
         listen: script.listeners.clone(),
         limits: script.limits.clone(),
+        tls: Default::default(),
         access: script.access.clone(),
         seed: Some(Seed::fixed(1)),
     };

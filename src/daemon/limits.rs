@@ -71,3 +71,17 @@ pub fn raise_open_files(clients_max: usize) -> Result<(), TooFewFiles> {
 pub fn raise_open_files(_: usize) -> Result<(), TooFewFiles> {
     Ok(())
 }
+
+/// Sees to it that the process leaves no picture of its memory behind when it crashes: there are secrets in it.
+pub fn forbid_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = Rlimit {
+            current: Some(0),
+            maximum: getrlimit(Resource::Core).maximum,
+        };
+        // It may always be lowered.
+        let _ = setrlimit(Resource::Core, limit);
+    }
+}

@@ -4,6 +4,7 @@ pub mod data;
 pub mod limits;
 pub mod load;
 pub mod logger;
+pub mod notify;
 pub mod settings;
 pub mod signals;
 pub mod usage;

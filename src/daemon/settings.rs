@@ -13,6 +13,7 @@ use pentad::config::{Config, Limits, Listen};
 use pentad::keyspace::Policy;
 use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::storage::Fsync;
+use pentad::tls::{AuthClients, Tls, TlsError, TlsOptions};
 use serde::Deserialize;
 
 /// What the daemon is to do.
@@ -32,6 +33,16 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// When it has to be on the disk.
     pub fsync: Fsync,
+}
+
+impl Settings {
+    /// Whether the process knows passwords or keys.
+    pub fn has_secrets(&self) -> bool {
+        let access = &self.config.access;
+        let has_passwords =
+            access.password.is_some() || access.file.is_some() || !access.users.is_empty();
+        has_passwords || self.config.tls.key_file.is_some()
+    }
 }
 
 /// What the command line asks for.
@@ -154,6 +165,30 @@ struct Flags {
     /// settings file or --aclfile is the better place
     #[arg(long, value_name = "PASSWORD")]
     requirepass: Option<String>,
+
+    /// A file with that password in its first line; without it, the environment's PENTAD_REQUIREPASS is the password
+    #[arg(long, value_name = "FILE", conflicts_with = "requirepass")]
+    requirepass_file: Option<PathBuf>,
+
+    /// The certificate that +tls listeners show, and those behind it, as PEM; read anew after SIGHUP
+    #[arg(long, value_name = "FILE")]
+    tls_cert_file: Option<PathBuf>,
+
+    /// Its private key, as PEM
+    #[arg(long, value_name = "FILE")]
+    tls_key_file: Option<PathBuf>,
+
+    /// The certificates of those who may sign clients' certificates, as PEM
+    #[arg(long, value_name = "FILE")]
+    tls_ca_cert_file: Option<PathBuf>,
+
+    /// Whether clients of +tls listeners have to show a certificate: yes, optional, no [default: yes]
+    #[arg(long, value_name = "WHEN")]
+    tls_auth_clients: Option<String>,
+
+    /// Whether a client is the user whose name its certificate bears: off, or CN [default: off]
+    #[arg(long, value_name = "OFF|CN")]
+    tls_auth_clients_user: Option<String>,
 
     /// A user, as `NAME RULE ...` in the rule language of Redis's ACLs; repeatable
     #[arg(long, value_name = "RULES")]
@@ -351,7 +386,16 @@ impl Flags {
             load_rdb: self.load_rdb.or(other.load_rdb),
             data: self.data.or(other.data),
             fsync: self.fsync.or(other.fsync),
+            requirepass_file: match self.requirepass {
+                Some(_) => None,
+                None => self.requirepass_file.or(other.requirepass_file),
+            },
             requirepass: self.requirepass.or(other.requirepass),
+            tls_cert_file: self.tls_cert_file.or(other.tls_cert_file),
+            tls_key_file: self.tls_key_file.or(other.tls_key_file),
+            tls_ca_cert_file: self.tls_ca_cert_file.or(other.tls_ca_cert_file),
+            tls_auth_clients: self.tls_auth_clients.or(other.tls_auth_clients),
+            tls_auth_clients_user: self.tls_auth_clients_user.or(other.tls_auth_clients_user),
             user: if self.user.is_empty() {
                 other.user
             } else {
@@ -361,6 +405,57 @@ impl Flags {
             protected_mode: self.protected_mode.or(other.protected_mode),
             check: self.check,
             tool: None,
+        }
+    }
+
+    /// The default user's password: where other users of the machine cannot see it, if the settings are kind.
+    fn password(&self) -> Result<Option<String>, SettingsError> {
+        let Some(path) = &self.requirepass_file else {
+            let from_environment = || std::env::var("PENTAD_REQUIREPASS").ok();
+            let given = self.requirepass.clone().or_else(from_environment);
+            return Ok(given.filter(|password| !password.is_empty()));
+        };
+        let refuse =
+            |why: String| SettingsError::Value("requirepass-file", path.display().to_string(), why);
+        let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+        match text.lines().next().unwrap_or_default() {
+            "" => Err(refuse("its first line is empty".to_owned())),
+            password => Ok(Some(password.to_owned())),
+        }
+    }
+
+    fn tls(&self) -> Result<TlsOptions, SettingsError> {
+        let auth_clients = self.tls_auth_clients.as_deref().unwrap_or("yes");
+        let refuse = |name, value: &str, why: &str| {
+            SettingsError::Value(name, value.to_owned(), why.to_owned())
+        };
+        let user = self.tls_auth_clients_user.as_deref().unwrap_or("off");
+        let options = TlsOptions {
+            cert_file: self.tls_cert_file.clone(),
+            key_file: self.tls_key_file.clone(),
+            ca_cert_file: self.tls_ca_cert_file.clone(),
+            auth_clients: AuthClients::by_name(auth_clients).ok_or_else(|| {
+                refuse(
+                    "tls-auth-clients",
+                    auth_clients,
+                    "must be yes, optional or no",
+                )
+            })?,
+            clients_are_users: match user {
+                "off" => false,
+                "CN" | "cn" => true,
+                other => return Err(refuse("tls-auth-clients-user", other, "must be off or CN")),
+            },
+        };
+        let mut tls = Tls::default();
+        tls.options = options;
+        match tls.apply() {
+            Ok(()) => Ok(tls.options),
+            Err(TlsError::File(path, why)) => Err(SettingsError::Usage(format!(
+                "TLS: {}: {why}",
+                path.display()
+            ))),
+            Err(error) => Err(SettingsError::Usage(error.to_string())),
         }
     }
 
@@ -380,7 +475,7 @@ impl Flags {
         let access = Access {
             users: self.user.clone(),
             file: self.aclfile.clone(),
-            password: self.requirepass.clone(),
+            password: self.password()?,
             unprotected,
         };
         let table = Table::new(FAMILIES);
@@ -433,6 +528,7 @@ impl Flags {
             SettingsError::Value(error.name, error.value.to_string(), why)
         })?;
         let access = self.access()?;
+        let tls = self.tls()?;
         let mut listen = Vec::new();
         for url in &self.listen {
             let refuse = |why: String| SettingsError::Value("listen", url.clone(), why);
@@ -468,6 +564,7 @@ impl Flags {
                 listen,
                 limits,
                 access,
+                tls,
                 seed: None,
             },
             log_level: self.log_level.unwrap_or(LevelFilter::Info),

@@ -1,16 +1,16 @@
-//! SIGINT and SIGTERM: the first asks the server to end, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks the server to end, the second ends the process at once. SIGHUP asks for the settings to
+//! be read anew.
 #![allow(unsafe_code)]
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use pentad::Handle;
 
 /// Installs the handlers.
 #[cfg(unix)]
 pub fn stop_on_signal(handle: &Handle) -> io::Result<()> {
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
     use signal_hook::consts::{SIGINT, SIGTERM};
 
     let asked = Arc::new(AtomicBool::new(false));
@@ -30,4 +30,24 @@ pub fn stop_on_signal(handle: &Handle) -> io::Result<()> {
 #[cfg(not(unix))]
 pub fn stop_on_signal(_: &Handle) -> io::Result<()> {
     Ok(())
+}
+
+/// A flag that SIGHUP sets, after which the server's poll ends.
+#[cfg(unix)]
+pub fn note_hangups(handle: &Handle) -> io::Result<Arc<AtomicBool>> {
+    use signal_hook::consts::SIGHUP;
+
+    let asked = Arc::new(AtomicBool::new(false));
+    // Handlers run in the order of their registration.
+    signal_hook::flag::register(SIGHUP, Arc::clone(&asked))?;
+    let handle = handle.clone();
+    // SAFETY: the action is async-signal-safe, as above: Handle::wake writes to an eventfd (or pipe).
+    unsafe { signal_hook::low_level::register(SIGHUP, move || handle.wake())? };
+    Ok(asked)
+}
+
+/// Elsewhere there is no such signal.
+#[cfg(not(unix))]
+pub fn note_hangups(_: &Handle) -> io::Result<Arc<AtomicBool>> {
+    Ok(Arc::default())
 }

@@ -11,6 +11,7 @@ use crate::number::parse_i64;
 use crate::protocol::Cx;
 use crate::reactions::Notify;
 use crate::storage::Fsync;
+use crate::tls::AuthClients;
 
 type Done = Result<(), CommandError>;
 type Read = fn(&Cx<'_>) -> String;
@@ -65,6 +66,24 @@ macro_rules! bytes {
                 $field = parse_bytes(text, $from, $to)?
                     .try_into()
                     .map_err(|_| out_of_range($from, $to))?;
+                Ok(())
+            },
+        )
+    };
+}
+
+/// A file's path that lies in a field; empty: none.
+macro_rules! file {
+    ($name:literal, |$cx:ident| $field:expr) => {
+        changeable(
+            $name,
+            |$cx| {
+                let path = $field.as_ref();
+                path.map_or(String::new(), |path| path.display().to_string())
+            },
+            |$cx, text| {
+                let path = std::str::from_utf8(text).map_err(|_| "a path is UTF-8")?;
+                $field = Some(path).filter(|path| !path.is_empty()).map(Into::into);
                 Ok(())
             },
         )
@@ -292,6 +311,30 @@ const PARAMETERS: &[Parameter] = &[
         .limits
         .tcp_keepalive_s),
     number!("timeout", 0..=i64::MAX, |cx| cx.hub.limits.idle_timeout_s),
+    changeable(
+        "tls-auth-clients",
+        |cx| cx.hub.tls.options.auth_clients.name().to_owned(),
+        |cx, text| {
+            let choice = AuthClients::by_name(&String::from_utf8_lossy(text));
+            cx.hub.tls.options.auth_clients =
+                choice.ok_or("argument(s) must be one of the following: no, yes, optional")?;
+            Ok(())
+        },
+    ),
+    changeable(
+        "tls-auth-clients-user",
+        |cx| match cx.hub.tls.options.clients_are_users {
+            true => "CN".to_owned(),
+            false => "off".to_owned(),
+        },
+        |cx, text| {
+            cx.hub.tls.options.clients_are_users = one_of(text, "off", "cn")?;
+            Ok(())
+        },
+    ),
+    file!("tls-ca-cert-file", |cx| cx.hub.tls.options.ca_cert_file),
+    file!("tls-cert-file", |cx| cx.hub.tls.options.cert_file),
+    file!("tls-key-file", |cx| cx.hub.tls.options.key_file),
     number!("zset-max-listpack-entries", 0..=i64::MAX, |cx| cx
         .keyspace
         .settings
@@ -471,14 +514,25 @@ pub fn config_set(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
         changes.push((row, write, args.get(at + 1).unwrap_or_default()));
     }
     let before: Vec<String> = changes.iter().map(|(row, ..)| (row.read)(cx)).collect();
+    let undo = |cx: &mut Cx<'_>, count: usize| {
+        for ((_, write, _), old) in changes.iter().zip(&before).take(count) {
+            // What was in force can be set again.
+            let _ = write(cx, old.as_bytes());
+        }
+    };
     for (index, (row, write, value)) in changes.iter().enumerate() {
         if let Err(why) = write(cx, value) {
-            for ((_, write, _), old) in changes.iter().zip(&before).take(index) {
-                // What was in force can be set again.
-                let _ = write(cx, old.as_bytes());
-            }
+            undo(cx, index);
             return Err(failed(row.name, &why));
         }
+    }
+    let mut rows = changes.iter().map(|(row, ..)| row.name);
+    // All of them at once: a certificate and its key belong together.
+    if let Some(name) = rows.find(|name| name.starts_with("tls-"))
+        && let Err(error) = cx.hub.tls.apply()
+    {
+        undo(cx, changes.len());
+        return Err(failed(name, &error.to_string()));
     }
     cx.reply().ok();
     Ok(())
