@@ -450,3 +450,58 @@ unsafe fn slice<'s, T>(first: *const T, count: usize) -> Option<&'s [T]> {
     // SAFETY: not null, and so many values, by this function's contract.
     (!first.is_null()).then(|| unsafe { std::slice::from_raw_parts(first, count) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_error() -> String {
+        // SAFETY: it lives until the next failure.
+        let text = unsafe { CStr::from_ptr(pentad_last_error()) };
+        text.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn arguments_are_taken_with_and_without_lengths() {
+        let argv = [c"GET".as_ptr(), c"key".as_ptr(), std::ptr::null()];
+        let lengths = [3, 2, 0];
+        // SAFETY: as many as there are.
+        let counted = unsafe { arguments(3, argv.as_ptr(), lengths.as_ptr()) };
+        assert_eq!(counted.unwrap(), [&b"GET"[..], b"ke", b""]);
+        // SAFETY: two strings.
+        let ended = unsafe { arguments(2, argv.as_ptr(), std::ptr::null()) };
+        assert_eq!(ended.unwrap(), [&b"GET"[..], b"key"]);
+        // SAFETY: the null pointer is found before it is followed.
+        assert!(unsafe { arguments(3, argv.as_ptr(), std::ptr::null()) }.is_err());
+        // SAFETY: the same.
+        assert!(unsafe { arguments(1, std::ptr::null(), std::ptr::null()) }.is_err());
+        // SAFETY: there is nothing to look at.
+        assert!(unsafe { arguments(0, std::ptr::null(), std::ptr::null()) }.is_ok());
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_the_server_can_only_be_closed() {
+        assert_eq!(guard(-1, || panic!("on purpose")), -1);
+        assert!(last_error().contains("panicked"));
+        // SAFETY: all of it on an open server, which is closed once.
+        unsafe {
+            let server = pentad_open(std::ptr::null());
+            assert!(!server.is_null());
+            let in_use = lock(server).unwrap();
+            assert_eq!(pentad_turn(server, 0), -1);
+            assert!(last_error().contains("in use"));
+            drop(in_use);
+            assert_eq!(pentad_turn(server, 0), 0);
+            assert_eq!(
+                guard(-1, || {
+                    let _lock = lock(server);
+                    panic!("in a turn")
+                }),
+                -1
+            );
+            assert_eq!(pentad_turn(server, 0), -1);
+            assert!(last_error().contains("can only be closed"));
+            assert_eq!(pentad_close(server), 0);
+        }
+    }
+}

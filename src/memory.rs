@@ -41,7 +41,7 @@ impl std::fmt::Debug for Pages {
     }
 }
 
-#[cfg(all(unix, not(miri)))]
+#[cfg(unix)]
 mod imp {
     use std::ptr::NonNull;
 
@@ -109,8 +109,8 @@ mod imp {
     }
 }
 
-/// Where there is no `mmap` (or Miri looks on), the allocator does.
-#[cfg(any(not(unix), miri))]
+/// Where there is no `mmap`, the allocator does.
+#[cfg(not(unix))]
 mod imp {
     #[derive(Default)]
     pub struct Pages(Box<[u8]>);

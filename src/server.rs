@@ -11,7 +11,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 use mio::net::TcpListener;
@@ -566,6 +566,8 @@ impl Server {
 
     fn answer_all(&mut self, grace: Duration) -> io::Result<bool> {
         let grace_us = u64::try_from(grace.as_micros()).unwrap_or(u64::MAX);
+        // Time as it really goes by counts, too: a clock of the host's may stand still.
+        let started = Instant::now();
         let now = self.net.clock.now();
         self.engine.set_now(now);
         // Who is connected and what lies in the sockets has been received, as far as its senders can tell.
@@ -575,19 +577,21 @@ impl Server {
         self.net.accept_all(&mut self.engine, now);
         self.net.listeners.clear();
         // Half of the time at most goes to those who never stop sending; the rest is for the answers.
-        self.net.read_out(
-            &mut self.engine,
-            now.monotonic_us.saturating_add(grace_us / 2),
-        );
+        let read_until_us = now.monotonic_us.saturating_add(grace_us / 2);
+        self.net.read_out(&mut self.engine, |clock| {
+            clock.now().monotonic_us >= read_until_us || started.elapsed() >= grace / 2
+        });
         self.engine.finish_all();
         let deadline_us = now.monotonic_us.saturating_add(grace_us);
         loop {
             self.net.flush_touched(&mut self.engine);
             let now_us = self.net.clock.now().monotonic_us;
-            if self.net.sessions.is_empty() || now_us >= deadline_us {
+            let left = Duration::from_micros(deadline_us.saturating_sub(now_us))
+                .min(grace.saturating_sub(started.elapsed()));
+            if self.net.sessions.is_empty() || left.is_zero() {
                 return Ok(self.net.sessions.is_empty());
             }
-            self.turn(Some(Duration::from_micros(deadline_us - now_us)))?;
+            self.turn(Some(left))?;
             self.engine.finish_all();
         }
     }
@@ -919,7 +923,7 @@ impl Net {
     }
 
     /// Serves every session until its socket is empty, share by share, so that none waits for another.
-    fn read_out(&mut self, engine: &mut Engine, deadline_us: u64) {
+    fn read_out(&mut self, engine: &mut Engine, is_over: impl Fn(&dyn Clock) -> bool) {
         self.ready.clear();
         let mut left: Vec<ConnId> = Vec::with_capacity(self.sessions.len());
         for (_, session) in &mut self.sessions {
@@ -927,7 +931,7 @@ impl Net {
             session.assume_readable();
             left.push(session.id);
         }
-        while !left.is_empty() && self.clock.now().monotonic_us < deadline_us {
+        while !left.is_empty() && !is_over(&*self.clock) {
             left.retain(|&id| {
                 let wants_more = self.serve(engine, id);
                 if let Some(session) = self.session(id) {

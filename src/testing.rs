@@ -12,7 +12,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, Now};
 use crate::handle::{Handle, Shared};
@@ -22,7 +22,7 @@ use crate::spawn::Running;
 use crate::store::Store;
 use crate::{BuildError, Builder};
 
-/// A clock that stands still until it is set or advanced. Clones are the same clock; any number of servers may go by it,
+/// A clock that stands still until it is set, advanced, or let run. Clones are the same clock; any number of servers may go by it,
 /// and look at it at once when it is changed.
 ///
 /// All that a server does by time follows: expiry, timeouts of blocking commands, ids of streams, TIME, idle clients.
@@ -32,7 +32,10 @@ pub struct ManualClock {
 }
 
 struct Inner {
+    /// What it showed when it was touched last.
     now: Now,
+    /// When that was, while it runs.
+    running_since: Option<Instant>,
     servers: Vec<Weak<Shared>>,
 }
 
@@ -54,7 +57,11 @@ impl ManualClock {
         };
         let servers = Vec::new();
         ManualClock {
-            inner: Arc::new(Mutex::new(Inner { now, servers })),
+            inner: Arc::new(Mutex::new(Inner {
+                now,
+                running_since: None,
+                servers,
+            })),
         }
     }
 
@@ -74,9 +81,32 @@ impl ManualClock {
         self.change(|now| now.unix_us = unix_ms.saturating_mul(1000));
     }
 
+    /// Lets it go on by itself, from the time that it shows. It can be set and advanced all the same.
+    pub fn run(&self) {
+        self.touch(|inner| inner.running_since = Some(Instant::now()));
+    }
+
+    /// Lets it stand still at the time that it shows.
+    pub fn stop(&self) {
+        self.touch(|inner| inner.running_since = None);
+    }
+
+    /// Whether it goes on by itself.
+    pub fn is_running(&self) -> bool {
+        self.lock().running_since.is_some()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Now)) {
+        self.touch(|inner| change(&mut inner.now));
+    }
+
+    fn touch(&self, touch: impl FnOnce(&mut Inner)) {
         let mut inner = self.lock();
-        change(&mut inner.now);
+        inner.now = inner.now();
+        if inner.running_since.is_some() {
+            inner.running_since = Some(Instant::now());
+        }
+        touch(&mut inner);
         inner.servers.retain(|server| match server.upgrade() {
             Some(server) => server.waker.wake().is_ok(),
             None => false,
@@ -88,9 +118,23 @@ impl ManualClock {
     }
 }
 
+impl Inner {
+    fn now(&self) -> Now {
+        let passed = self
+            .running_since
+            .map_or(Duration::ZERO, |since| since.elapsed());
+        let passed_us = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+        let signed_us = i64::try_from(passed_us).unwrap_or(i64::MAX);
+        Now {
+            unix_us: self.now.unix_us.saturating_add(signed_us),
+            monotonic_us: self.now.monotonic_us.saturating_add(passed_us),
+        }
+    }
+}
+
 impl Clock for ManualClock {
     fn now(&self) -> Now {
-        self.lock().now
+        self.lock().now()
     }
 
     fn attach(&self, server: &Handle) {
@@ -118,10 +162,13 @@ pub fn server() -> TestServer {
 
 /// The same from a builder, with listeners, commands and limits of the test's own. Clock and seed are set here.
 pub fn start(builder: Builder) -> Result<TestServer, StartError> {
-    let clock = ManualClock::default();
+    start_with(builder.seed(Seed::fixed(0)), ManualClock::default())
+}
+
+/// The same with a clock of the test's own, which may be shared, or running. The seed is the builder's.
+pub fn start_with(builder: Builder, clock: ManualClock) -> Result<TestServer, StartError> {
     let server = builder
         .clock(clock.clone())
-        .seed(Seed::fixed(0))
         .build()
         .map_err(StartError::Build)?;
     let running = server.spawn().map_err(StartError::Spawn)?;

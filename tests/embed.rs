@@ -849,6 +849,45 @@ fn a_stop_answers_who_is_in_the_middle_of_a_request() {
 }
 
 #[test]
+fn a_stop_ends_though_a_client_does_not_read_and_the_clock_stands_still() {
+    let builder = Server::builder()
+        .listen("resp://127.0.0.1:0")
+        .grace(Duration::from_millis(100));
+    let server = testing::start(builder).unwrap();
+    server.with(|store| store.set("k", vec![b'x'; 64 << 20]));
+    let address = server.url().replace("redis://", "");
+    let mut client = Client::connect(&address);
+    client.send("GET k\r\n");
+    // More than the sockets take.
+    assert_eq!(client.line(), format!("${}", 64 << 20));
+    let started = Instant::now();
+    drop(server);
+    assert!(started.elapsed() < LONG, "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_clock_goes_on_by_itself_when_it_is_let_run() {
+    let clock = ManualClock::default();
+    let builder = Server::builder().listen("resp://127.0.0.1:0");
+    let server = testing::start_with(builder, clock.clone()).unwrap();
+    let address = server.url().replace("redis://", "");
+    let mut waits = Client::connect(&address);
+    assert_eq!(waits.ask("PING\r\n"), "+PONG");
+    clock.run();
+    assert!(clock.is_running());
+    // Nothing but time lets this end.
+    assert_eq!(waits.ask("BLPOP none 0.05\r\n"), "*-1");
+    server.with(|store| store.set_for("k", "v", Duration::from_secs(60)));
+    clock.advance(Duration::from_secs(61));
+    assert!(!server.with(|store| store.exists("k")));
+    clock.stop();
+    let stopped = server.with(|store| store.now());
+    std::thread::sleep(Duration::from_millis(5));
+    assert_eq!(server.with(|store| store.now()), stopped);
+    assert!(!clock.is_running());
+}
+
+#[test]
 fn what_the_host_does_is_sent_without_another_event() {
     let (mut server, _, address) = turned();
     let mut client = Client::connect(&address);

@@ -132,3 +132,57 @@ impl Drop for Reply {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slice<T>(first: *const T, count: usize) -> &'static [T] {
+        if count == 0 {
+            return &[];
+        }
+        // SAFETY: as the reply says, which the test keeps for longer than what it looks at.
+        unsafe { std::slice::from_raw_parts(first, count) }
+    }
+
+    #[test]
+    fn a_tree_says_what_the_reply_said_and_is_freed_whole() {
+        let bytes =
+            b"*6\r\n$3\r\na\0b\r\n:7\r\n,1.5\r\n#t\r\n*0\r\n%1\r\n+k\r\n~2\r\n$0\r\n\r\n_\r\n";
+        let (reply, _) = ReplyRef::read(bytes).expect("a reply");
+        let root = Reply::new(reply);
+        let items = slice(root.items, root.count);
+        let kinds: Vec<ReplyType> = items.iter().map(|item| item.kind).collect();
+        assert_eq!(
+            kinds,
+            [
+                ReplyType::Bulk,
+                ReplyType::Integer,
+                ReplyType::Double,
+                ReplyType::Boolean,
+                ReplyType::Array,
+                ReplyType::Map
+            ]
+        );
+        assert_eq!(
+            slice(items[0].text, 4)
+                .iter()
+                .map(|byte| *byte as u8)
+                .collect::<Vec<u8>>(),
+            b"a\0b\0"
+        );
+        assert_eq!(
+            (items[1].integer, items[2].number, items[3].integer),
+            (7, 1.5, 1)
+        );
+        assert!(items[1].text.is_null() && items[1].items.is_null());
+        assert_eq!(items[4].count, 0);
+        let pair = slice(items[5].items, items[5].count);
+        assert_eq!(
+            (pair[0].kind, pair[1].kind, pair[1].count),
+            (ReplyType::Simple, ReplyType::Set, 2)
+        );
+        assert_eq!(slice(pair[1].items, 2)[0].len, 0);
+        drop(root);
+    }
+}
