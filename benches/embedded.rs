@@ -46,6 +46,10 @@ fn main() {
     }
     println!("{keys} keys of {KEY_BYTES} bytes, values of 33 bytes; ns a call\n");
 
+    let (floor, near) = (chased(8 << 20), chased(1 << 10));
+    println!(
+        "(one load at random that the next one waits for: {floor:.1} in 64 MiB, {near:.1} in 8 KiB)"
+    );
     let map: HashMap<Vec<u8>, [u8; 33]> = (0..keys).map(|n| (name(n).to_vec(), [7; 33])).collect();
     each(
         "(std's HashMap, to compare this machine's memory)",
@@ -129,6 +133,33 @@ fn main() {
         200,
         testing::server,
     );
+}
+
+/// What one load costs whose address the load before has given, in an array of so many words in random order, in ns.
+fn chased(words: usize) -> f64 {
+    const LOADS: usize = 4_000_000;
+    let mut next: Vec<u64> = (0..words as u64).collect();
+    // One cycle through all of them (Sattolo's shuffle).
+    let mut random = 1_u64;
+    for index in (1..words).rev() {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        next.swap(index, (random >> 33) as usize % index);
+    }
+    let mut times: Vec<Duration> = (0..ROUNDS)
+        .map(|_| {
+            let started = cpu_time();
+            let mut at = 0_u64;
+            for _ in 0..LOADS {
+                at = next[at as usize];
+            }
+            black_box(at);
+            cpu_time() - started
+        })
+        .collect();
+    times.sort_unstable();
+    times[ROUNDS / 2].as_nanos() as f64 / LOADS as f64
 }
 
 /// A key, made without reading memory: a caller has its key at hand.

@@ -480,6 +480,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "a server takes minutes there")]
     fn a_panic_is_an_error_and_the_server_can_only_be_closed() {
         assert_eq!(guard(-1, || panic!("on purpose")), -1);
         assert!(last_error().contains("panicked"));

@@ -37,19 +37,19 @@ impl Faults {
 /// Connections whose output waits for its time.
 #[derive(Debug, Default)]
 pub(crate) struct HeldBack {
-    /// Monotonic microseconds, and who; in the order in which they came.
+    /// Since when, in monotonic microseconds, and who; in the order in which they came.
     queue: VecDeque<(u64, ConnId)>,
 }
 
 impl HeldBack {
-    /// Puts the connections that have output behind those that wait, and leaves those whose time has come.
+    /// Puts the connections that have output behind those that wait, and leaves those that have waited for so long. When
+    /// that gets shorter, it does for those that wait already.
     #[inline]
     pub fn exchange(&mut self, touched: &mut Vec<ConnId>, delay_us: u64, now_us: u64) {
         if delay_us > 0 || !self.queue.is_empty() {
-            self.queue
-                .extend(touched.drain(..).map(|id| (now_us + delay_us, id)));
-            while let Some(&(due_us, id)) = self.queue.front()
-                && due_us <= now_us
+            self.queue.extend(touched.drain(..).map(|id| (now_us, id)));
+            while let Some(&(since_us, id)) = self.queue.front()
+                && since_us.saturating_add(delay_us) <= now_us
             {
                 self.queue.pop_front();
                 touched.push(id);
@@ -58,7 +58,8 @@ impl HeldBack {
     }
 
     /// When the first of them is due, in monotonic ms, rounded up.
-    pub fn next_ms(&self) -> Option<u64> {
-        self.queue.front().map(|(due_us, _)| due_us.div_ceil(1000))
+    pub fn next_ms(&self, delay_us: u64) -> Option<u64> {
+        let (since_us, _) = self.queue.front()?;
+        Some(since_us.saturating_add(delay_us).div_ceil(1000))
     }
 }

@@ -223,6 +223,24 @@
 //! No panic leaves the library; null pointers, and two threads in one server, are errors. `examples/c/epoll.c` has a
 //! server in an epoll loop of its own.
 //!
+//! # From Python
+//!
+//! `pip install ./tools/python` installs the package `pentad`, fixtures for pytest, and the daemon and the load generator as
+//! commands:
+//!
+//! ```python
+//! import pentad, redis
+//!
+//! with pentad.Server() as server:
+//!     client = redis.Redis(port=server.port)
+//!     client.set("session", "ada", ex=60)
+//!     server.clock.advance(61_000)
+//!     assert server.get("session") is None
+//!
+//! def test_it(pentad_server, redis_url):  # empty for each test
+//!     assert redis.Redis.from_url(redis_url).dbsize() == 0
+//! ```
+//!
 //! # What it costs
 //!
 //! | features | what is compiled besides | for |

@@ -503,7 +503,9 @@ impl Server {
         let deadlines = [
             self.net.deadlines.next_ms(),
             self.engine.next_wait_deadline_ms(),
-            self.net.held_back.next_ms(),
+            self.net
+                .held_back
+                .next_ms(self.net.handle.shared.faults.delay_us()),
             self.engine.storage_wake_ms(),
         ];
         let mut wake_ms = deadlines.into_iter().flatten().min();

@@ -113,7 +113,9 @@ pub(crate) fn execute<A: AsRef<[u8]>, R>(
         bytes = &whole;
     }
     // What the client was told on the way (RESP3 messages) is not the reply.
-    while let Some((ReplyRef::Push(_), rest)) = ReplyRef::read(bytes) {
+    while bytes.first() == Some(&b'>')
+        && let Some((_, rest)) = ReplyRef::read(bytes)
+    {
         if let Some(messages) = &mut messages {
             messages
                 .tail()

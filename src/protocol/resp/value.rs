@@ -187,6 +187,13 @@ impl<'a> ReplyRef<'a> {
     #[inline]
     pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let (&kind, rest) = bytes.split_first()?;
+        // What most replies are, found without a search for the end of the line.
+        if kind == b'$'
+            && let Some((len, rest)) = short_length(rest)
+        {
+            let (bytes, rest) = body(rest, len)?;
+            return Some((ReplyRef::Bulk(bytes), rest));
+        }
         let end = memchr::memchr(b'\n', rest)?;
         let line = rest[..end].strip_suffix(b"\r")?;
         let rest = &rest[end + 1..];
@@ -297,6 +304,21 @@ fn length(line: &[u8]) -> Option<Option<usize>> {
     (!line.is_empty()).then_some(Some(len))
 }
 
+/// A length of up to eight digits, and what is behind its line; `None` of any other.
+#[inline]
+fn short_length(rest: &[u8]) -> Option<(usize, &[u8])> {
+    let mut len = 0;
+    for (index, byte) in rest.iter().take(9).enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            let rest = rest[index..].strip_prefix(b"\r\n")?;
+            return (index > 0).then_some((len, rest));
+        }
+        len = 10 * len + usize::from(digit);
+    }
+    None
+}
+
 #[inline]
 fn body(rest: &[u8], len: usize) -> Option<(&[u8], &[u8])> {
     let (bytes, rest) = rest.split_at_checked(len)?;
@@ -371,6 +393,8 @@ mod tests {
             "?\r\n",
             "=2\r\nab\r\n",
             "$\r\n\r\n",
+            "$999999999\r\n",
+            "$1\n1\r\n",
         ] {
             assert!(ReplyRef::read(text.as_bytes()).is_none(), "{text}");
         }

@@ -153,24 +153,37 @@ def test_a_snapshot_is_gone_back_to_and_clients_stay(server):
             another.restore(snapshot)
 
 
-def test_faults_come_when_asked_for(server):
-    client = redis.Redis(port=server.port, retry=None)
-    assert client.ping()
-    server.drop_clients()
-    with pytest.raises(redis.ConnectionError):
-        client.ping()
-    server.refuse_next(1)
-    # It may be refused while it is greeted, or after.
-    with pytest.raises((redis.ConnectionError, OSError)):
-        connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+def connect(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+
+
+def ask(connection):
+    """Whether a connection is answered; one that was closed is not."""
+    try:
         connection.sendall(b"PING\r\n")
-        if connection.recv(10) == b"":
-            raise redis.ConnectionError
-    server.delay_replies(100)
-    started = time.monotonic()
-    assert client.ping()
-    assert time.monotonic() - started > 0.09
-    server.delay_replies(0)
+        return connection.recv(10) == b"+PONG\r\n"
+    except ConnectionError:
+        return False
+
+
+def test_faults_come_when_asked_for(server):
+    with connect(server) as first:
+        assert ask(first)
+        server.drop_clients()
+        assert not ask(first)
+    server.refuse_next(1)
+    with connect(server) as refused, connect(server) as accepted:
+        assert not ask(refused)
+        assert ask(accepted)
+        server.delay_replies(100)
+        started = time.monotonic()
+        assert ask(accepted)
+        assert time.monotonic() - started > 0.09
+        # What waits already goes out when there is no delay any more.
+        server.delay_replies(3_600_000)
+        accepted.sendall(b"ECHO a\r\n")
+        server.delay_replies(0)
+        assert accepted.recv(10) == b"$1\r\na\r\n"
 
 
 def test_all_protocols_can_be_listened_for(tmp_path):

@@ -1,6 +1,8 @@
 from types import TracebackType
 from typing import Any, Optional, Union, final
 
+__all__ = ["Clock", "ClosedError", "Error", "ReplyError", "Server", "Snapshot", "__version__"]
+
 __version__: str
 
 _Arg = Union[bytes, bytearray, memoryview, str, int, float]
