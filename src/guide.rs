@@ -253,3 +253,14 @@
 //!
 //! Linux is where it is tested. It is checked to compile for macOS (x86-64, ARM64), FreeBSD and Windows (MSVC, GNU); on
 //! Windows there are no Unix sockets and no descriptor to poll.
+//!
+//! # What was measured
+//!
+//! 2026-11-21, a busy AMD EPYC with 2 CPUs. A clean build with cargo's own release profile (no LTO) took 52 s of CPU with
+//! `default-features = false`, and 90 s with `lua`; the library, `libpentad.so` with `capi`, stripped, has 2.9 MB, and 3.7 MB
+//! with `lua`. That is the whole server: all protocols, all commands. The daemon (`lua` and `daemon`) took 177 s and has 5.2 MB.
+//!
+//! What calls cost, `cargo bench --bench embedded [keys]` tells, beside what the memory of the machine does. With a thousand
+//! keys `store.get` took some 85 ns and `execute(["GET", key])` some 215. With a million, wherever a key lies, two loads come
+//! to it that wait for each other, each of 200 to 270 ns on that machine (std's `HashMap` takes longer). Starting and stopping
+//! a server for a test takes 0.1 ms, a submitted job 10 µs, and going back to a snapshot of 100 keys 6 µs.

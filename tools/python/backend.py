@@ -43,7 +43,7 @@ def build_sdist(sdist_directory, config_settings=None):
 
 def prepare():
     """Builds both programs, and puts them where maturin takes them from."""
-    os.environ["MATURIN_PEP517_ARGS"] = f"--locked --profile {PROFILE}"
+    os.environ["MATURIN_PEP517_ARGS"] = f"--profile {PROFILE}"
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute()
     for program in PROGRAMS:
         # One after the other: together they would be built with one another's features.

@@ -100,7 +100,9 @@ impl Server {
         let server = py
             .detach(|| testing::start_with(builder, clock.clone()))
             .map_err(|error| match error {
-                testing::StartError::Build(pentad::BuildError::Bind(pentad::BindError::Bind(..)))
+                testing::StartError::Build(pentad::BuildError::Bind(pentad::BindError::Bind(
+                    ..,
+                )))
                 | testing::StartError::Spawn(_) => PyOSError::new_err(error.to_string()),
                 testing::StartError::Build(_) => PyValueError::new_err(error.to_string()),
             })?;
@@ -165,10 +167,7 @@ impl Server {
     /// The first RESP listener's address, as Redis clients take it: "redis://127.0.0.1:41234" or "unix:///path".
     #[getter]
     fn url(&self) -> PyResult<String> {
-        let mut resp = self
-            .addresses
-            .iter()
-            .filter(|(scheme, _)| scheme == "resp");
+        let mut resp = self.addresses.iter().filter(|(scheme, _)| scheme == "resp");
         match resp.next() {
             Some((_, path)) if path.starts_with('/') => Ok(format!("unix://{path}")),
             Some((_, address)) => Ok(format!("redis://{address}")),
@@ -323,7 +322,8 @@ impl Server {
     ) -> PyResult<R> {
         let handle: Handle = self.server(|server| server.running().handle().clone())?;
         let done = py.detach(|| {
-            let job = move |store: &mut Store<'_>| store.database(db).map(|mut store| run(&mut store));
+            let job =
+                move |store: &mut Store<'_>| store.database(db).map(|mut store| run(&mut store));
             handle.submit(job).wait()
         });
         match done {

@@ -18,7 +18,9 @@ pub fn bytes_of(value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         Ok(value.extract::<String>()?.into_bytes())
     } else if value.is_instance_of::<PyBool>() {
         // Would it be 1, or true, or True? Who writes it should say.
-        Err(PyTypeError::new_err("a bool is no argument: say 1, or \"true\""))
+        Err(PyTypeError::new_err(
+            "a bool is no argument: say 1, or \"true\"",
+        ))
     } else if value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>() {
         Ok(value.repr()?.extract::<String>()?.into_bytes())
     } else if value.is_instance_of::<PyByteArray>() || value.is_instance_of::<PyMemoryView>() {
@@ -83,7 +85,10 @@ fn scalar<'py>(py: Python<'py>, value: &RespValue) -> PyResult<Bound<'py, PyAny>
         RespValue::Boolean(value) => PyBool::new(py, *value).to_owned().into_any(),
         RespValue::BigNumber(text) => py.get_type::<PyInt>().call1((text,))?,
         // One within a reply is a value: what is around it counts, too.
-        RespValue::Error(error) => reply_error(py, error).into_value(py).into_bound(py).into_any(),
+        RespValue::Error(error) => reply_error(py, error)
+            .into_value(py)
+            .into_bound(py)
+            .into_any(),
         _ => py.None().into_bound(py),
     })
 }
