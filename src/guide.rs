@@ -178,6 +178,12 @@
 //!
 //! `examples/own_transport.rs` shows the rest: what a turn does with a connection.
 //!
+//! # Keeping data
+//!
+//! [`Engine::set_storage`](crate::Engine::set_storage) takes a [`Storage`](crate::storage::Storage): files
+//! ([`Journal`](crate::storage::journal::Journal)), a table to be queried (feature `sqlite`), or whatever the program has;
+//! `examples/own_storage.rs` writes one. [`Server::turn`](crate::Server::turn) loads, commits and takes snapshots.
+//!
 //! # Tests
 //!
 //! ```
@@ -247,7 +253,8 @@
 //! |---|---|---|
 //! | `default-features = false` | mio, slab, memchr, log, siphasher, serde_json, crc32c (12 crates in all) | programs |
 //! | `lua` (by default) | mlua and Lua 5.1, from its sources, with a C compiler (24 crates in all) | EVAL, FCALL and the like, which without it answer that it is missing |
-//! | `daemon` (by default) | clap, simple_logger, toml, signal-hook, rustix, mimalloc (with `lua` 65 crates in all) | the binary |
+//! | `sqlite` | rusqlite and SQLite, from its sources, with a C compiler | a storage that can be queried |
+//! | `daemon` (by default) | `sqlite`, clap, simple_logger, toml, signal-hook, rustix, mimalloc (with `lua` 83 crates in all) | the binary |
 //!
 //! # Where it runs
 //!

@@ -57,10 +57,7 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     if settings.has_secrets() {
         limits::forbid_core_dumps();
     }
-    let storage = match &settings.data {
-        Some(dir) => Some(data::open(dir, settings.fsync)?),
-        None => None,
-    };
+    let storage = data::open(&settings.place, settings.fsync)?;
     let mut server = Server::bind(settings.config).map_err(|error| match error {
         BindError::Limit(_) | BindError::Poll(_) | BindError::Access(_) | BindError::Tls(_) => {
             error.to_string()

@@ -18,7 +18,7 @@ use crate::client::Client;
 use crate::clock::Now;
 use crate::engine::Engine;
 use crate::hub::Gate;
-use crate::keyspace::{Expiry, Keyspace, SetOptions, SnapshotProgress};
+use crate::keyspace::{Db, Expiry, Keyspace, SetOptions, SnapshotProgress};
 use crate::protocol::Cx;
 use crate::protocol::resp::{self, Scripting};
 use crate::storage::group::{Kept, KeptExpiry, read_change};
@@ -214,6 +214,9 @@ impl Persistence {
         };
         self.wanted = false;
         if !storage.snapshot_begin(&scripting.changes())? {
+            storage.commit(keyspace, now)?;
+            self.job_started_ms = now.monotonic_ms();
+            self.changes_at_begin = keyspace.changes.count();
             return Ok(false);
         }
         keyspace.snapshot_begin();
@@ -307,8 +310,8 @@ impl Persistence {
                 // One that was given up has to be cleared away first.
                 if keyspace.snapshot_is_active() {
                     keyspace.snapshot_step(SNAPSHOT_STEP_BYTES);
-                } else if self.wanted || grown {
-                    self.begin(keyspace, scripting, now)?;
+                } else if (self.wanted || grown) && !self.begin(keyspace, scripting, now)? {
+                    self.saved(keyspace, now, true);
                 }
             }
         }
@@ -551,6 +554,18 @@ impl<'a> Loader<'a> {
         self.records += match &mut self.engine {
             Some(engine) => engine.keyspace.restore_images(images)?,
             None => Keyspace::count_images(images)?,
+        };
+        Ok(())
+    }
+
+    /// Puts one record in, from its image, but in this database. Its key must not be there.
+    pub fn restore_in(&mut self, db: Db, image: &[u8]) -> Result<(), Malformed> {
+        self.records += match &mut self.engine {
+            Some(engine) => {
+                engine.keyspace.restore_image_in(db, image)?;
+                1
+            }
+            None => Keyspace::count_images(image)?,
         };
         Ok(())
     }

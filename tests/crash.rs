@@ -158,9 +158,10 @@ fn ask(address: &str, request: &str) -> String {
     String::from_utf8_lossy(&reply[..count]).into_owned()
 }
 
-fn start(data: &std::path::Path, fsync: &str) -> Daemon {
+fn start(kind: &str, data: &std::path::Path, fsync: &str) -> Daemon {
     let mut command = pentad();
-    command.arg("--data").arg(data).args(["--fsync", fsync]);
+    let place = format!("{kind}:{}", data.display());
+    command.args(["--storage", &place, "--fsync", fsync]);
     for scheme in ["resp", "counter", "metrics", "lab", "speicher"] {
         command.args(["--listen", &format!("{scheme}://127.0.0.1:0")]);
     }
@@ -171,13 +172,22 @@ fn start(data: &std::path::Path, fsync: &str) -> Daemon {
 
 #[test]
 fn whatever_was_acknowledged_survives_any_kill() {
+    survives_any_kill("journal", 24);
+}
+
+#[test]
+fn whatever_was_acknowledged_survives_any_kill_in_a_table_too() {
+    survives_any_kill("sqlite", 8);
+}
+
+fn survives_any_kill(kind: &str, usual: u64) {
     let kills = std::env::var("PENTAD_KILLS").ok();
-    let kills: u64 = kills.and_then(|text| text.parse().ok()).unwrap_or(24);
-    let folder = Folder::new("crash");
+    let kills: u64 = kills.and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let folder = Folder::new(&format!("crash-{kind}"));
     let data = folder.path("data");
     let progress: Arc<Vec<Progress>> = Arc::new(WAYS.iter().map(|_| Progress::default()).collect());
     for kill in 0..=kills {
-        let daemon = start(&data, "always");
+        let daemon = start(kind, &data, "always");
         for (way, progress) in WAYS.iter().zip(progress.iter()) {
             let found = read(daemon.address(way.scheme), way);
             let sent = progress.sent.load(Ordering::SeqCst);
@@ -221,7 +231,7 @@ fn whatever_was_acknowledged_survives_any_kill() {
 fn a_directory_serves_one_daemon_at_a_time_and_only_files_that_are_understood() {
     let folder = Folder::new("owner");
     let data = folder.path("data");
-    let daemon = start(&data, "everysec");
+    let daemon = start("journal", &data, "everysec");
     assert_eq!(ask(daemon.address("resp"), "SET k v\r\n"), "+OK\r\n");
     let second = ["--listen", "resp://127.0.0.1:0", "--data"];
     let second = |data: &std::path::Path| {

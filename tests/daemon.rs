@@ -47,6 +47,9 @@ fn version_and_help_are_told_on_standard_output() {
         "--idle-timeout-s <S>",
         "--databases <N>",
         "--load-rdb <FILE>",
+        "--data <DIR>",
+        "--storage <KIND>",
+        "--fsync <WHEN>",
         "--check",
         "--version",
     ] {
@@ -124,6 +127,15 @@ fn a_wrong_flag_is_named_with_its_value() {
         (&["--databases", "0"], &["--databases 0", "must be"]),
         (&["--databases", "300"], &["--databases", "300"]),
         (&["--check", "--check"], &["--check"]),
+        (&["--fsync", "daily"], &["--fsync daily", "everysec"]),
+        (
+            &["--storage", "sqlite"],
+            &["--storage sqlite", "sqlite:PATH"],
+        ),
+        (
+            &["--storage", "memory", "--data", "/tmp"],
+            &["--storage memory", "--data says"],
+        ),
     ] {
         fails(run(args), 2, words);
     }

@@ -252,6 +252,57 @@ fn without_a_sync_per_turn_a_crash_goes_back_to_some_moment_of_the_past() {
     crashes(Fsync::EverySecond, 20);
 }
 
+#[cfg(feature = "sqlite")]
+#[test]
+fn a_table_has_whatever_was_done() {
+    use pentad::storage::sqlite::Sqlite;
+    let folder = std::env::temp_dir().join(format!("pentad-faults-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let rules = rules();
+    let rules = writing(&rules);
+    for_each_seed(cases(20), |seed| {
+        let mut rng = Rng::seeded(seed);
+        let path = folder.join(format!("{seed}.db"));
+        let mut now = Driven::new().now();
+        let mut before = Contents::new();
+        for _ in 0..4 {
+            let fsync = rng.pick(&[Fsync::Always, Fsync::EverySecond]);
+            let mut driven = Driven::new();
+            driven.set_now(now);
+            let storage = Sqlite::open(&path, fsync).expect("it can be opened");
+            driven.engine.set_storage(Box::new(storage));
+            while driven.engine.is_loading() {
+                driven.engine.load_some().expect("it can be loaded");
+            }
+            let mut run = Run {
+                states: vec![driven.contents()],
+                driven,
+                clients: Vec::new(),
+            };
+            let now_ms = run.driven.now().unix_ms();
+            let expected: Vec<_> = unexpired(&before, now_ms).cloned().collect();
+            assert_eq!(run.states[0], expected);
+            for _ in 0..rng.below(40) {
+                let now_s = run.driven.now().unix_ms() / 1000;
+                for (scheme, bytes) in some_requests(&mut rng, &rules, now_s) {
+                    run.ask(scheme, &bytes);
+                }
+                assert!(run.end_turn());
+                run.driven.advance_ms(rng.pick(&[0, 1, 400]));
+            }
+            if fsync == Fsync::EverySecond {
+                run.driven
+                    .engine
+                    .close_storage()
+                    .expect("it can be written");
+            }
+            now = run.driven.now();
+            before = run.states.pop().expect("there is always one");
+        }
+    });
+    std::fs::remove_dir_all(&folder).expect("it was ours");
+}
+
 #[test]
 fn what_a_failed_sync_has_lost_is_written_anew_by_the_next_start() {
     let disk = SimDisk::new(3);

@@ -1,16 +1,25 @@
-//! The data directory: opened for the daemon, looked after by `pentad check` and `pentad repair`.
+//! Where data is kept: opened for the daemon, looked after by `pentad check` and `pentad repair`.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use pentad::storage::disk::{Directory, DirectoryError};
 use pentad::storage::journal::{self, Journal, JournalOptions};
+use pentad::storage::sqlite::Sqlite;
 use pentad::storage::{Fsync, Storage, StorageError};
 
-use super::settings::Tool;
+use super::settings::{Place, Tool};
 
-/// Opens a directory to keep all data in.
-pub fn open(dir: &Path, fsync: Fsync) -> Result<Box<dyn Storage>, StorageError> {
+/// Opens what all data is to be kept in, if there is anything.
+pub fn open(place: &Place, fsync: Fsync) -> Result<Option<Box<dyn Storage>>, StorageError> {
+    match place {
+        Place::Memory => Ok(None),
+        Place::Journal(dir) => open_journal(dir, fsync).map(Some),
+        Place::Sqlite(path) => Ok(Some(Box::new(Sqlite::open(path, fsync)?.with_helper()))),
+    }
+}
+
+fn open_journal(dir: &Path, fsync: Fsync) -> Result<Box<dyn Storage>, StorageError> {
     let disk = directory(dir)?
         .with_helper()
         .map_err(|error| StorageError::Io {

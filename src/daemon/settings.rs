@@ -30,7 +30,7 @@ pub struct Settings {
     /// Only say whether the settings are valid.
     pub check: bool,
     /// Where data is kept.
-    pub data: Option<PathBuf>,
+    pub place: Place,
     /// When it has to be on the disk.
     pub fsync: Fsync,
 }
@@ -43,6 +43,17 @@ impl Settings {
             access.password.is_some() || access.file.is_some() || !access.users.is_empty();
         has_passwords || self.config.tls.key_file.is_some()
     }
+}
+
+/// Where data is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere.
+    Memory,
+    /// In the files of a directory.
+    Journal(PathBuf),
+    /// In a table of a SQLite database.
+    Sqlite(PathBuf),
 }
 
 /// What the command line asks for.
@@ -153,9 +164,15 @@ struct Flags {
     /// Load the keys and functions of an RDB file (of Redis 2.2 to 7.4) before anybody is served
     #[arg(long, value_name = "FILE")]
     load_rdb: Option<PathBuf>,
+
     /// Keep all data in files of this directory; without it, everything is in memory only
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+
+    /// Keep all data there: journal:DIR (the same as --data DIR), sqlite:PATH (a database with a table that can be
+    /// queried), memory [default: memory]
+    #[arg(long, value_name = "KIND")]
+    storage: Option<String>,
 
     /// When a change has to be on the disk: always (before it is answered), everysec (a second later), no (when the
     /// system likes) [default: everysec]
@@ -299,6 +316,20 @@ impl fmt::Display for SettingsError {
     }
 }
 
+impl Place {
+    fn parse(text: &str) -> Option<Self> {
+        if text == "memory" {
+            return Some(Place::Memory);
+        }
+        match text.split_once(':')? {
+            (_, "") => None,
+            ("journal", dir) => Some(Place::Journal(dir.into())),
+            ("sqlite", path) => Some(Place::Sqlite(path.into())),
+            _ => None,
+        }
+    }
+}
+
 /// Reads flags, and the file that they name.
 pub fn from_command_line() -> Result<Outcome, SettingsError> {
     let flags = match Flags::try_parse() {
@@ -358,6 +389,12 @@ fn read_file(path: &PathBuf) -> Result<Flags, SettingsError> {
 impl Flags {
     /// What is said here, and what `other` says where nothing is.
     fn over(self, other: Flags) -> Flags {
+        // Both say where data is kept: one here, and none of the file's counts.
+        let places = if self.data.is_some() || self.storage.is_some() {
+            (self.data, self.storage)
+        } else {
+            (other.data, other.storage)
+        };
         Flags {
             listen: if self.listen.is_empty() {
                 other.listen
@@ -384,7 +421,8 @@ impl Flags {
             maxmemory_clients: self.maxmemory_clients.or(other.maxmemory_clients),
             databases: self.databases.or(other.databases),
             load_rdb: self.load_rdb.or(other.load_rdb),
-            data: self.data.or(other.data),
+            data: places.0,
+            storage: places.1,
             fsync: self.fsync.or(other.fsync),
             requirepass_file: match self.requirepass {
                 Some(_) => None,
@@ -559,6 +597,18 @@ impl Flags {
                 SettingsError::Value("fsync", name.clone(), why)
             })?,
         };
+        let place = match (self.data, self.storage) {
+            (Some(_), Some(storage)) => {
+                let why = "--data says already where".to_owned();
+                return Err(SettingsError::Value("storage", storage, why));
+            }
+            (Some(dir), None) => Place::Journal(dir),
+            (None, Some(storage)) => Place::parse(&storage).ok_or_else(|| {
+                let why = "must be memory, journal:DIR or sqlite:PATH".to_owned();
+                SettingsError::Value("storage", storage, why)
+            })?,
+            (None, None) => Place::Memory,
+        };
         Ok(Settings {
             config: Config {
                 listen,
@@ -571,7 +621,7 @@ impl Flags {
             grace_ms: self.grace_ms.unwrap_or(5000),
             load_rdb: self.load_rdb,
             check: self.check,
-            data: self.data,
+            place,
             fsync,
         })
     }

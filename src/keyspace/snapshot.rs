@@ -9,7 +9,7 @@
 
 use super::image::{Image, ImageValue, push_image, read_image};
 use super::table::NewData;
-use super::{Db, Key, Keyspace, Position, Record, Settings, Value};
+use super::{Db, Key, Keyspace, Position, Record, Saved, Settings, Value};
 use crate::varint::{Malformed, Reader};
 
 /// The state of the picture that is being taken.
@@ -138,6 +138,17 @@ impl Keyspace {
         true
     }
 
+    /// What a key of a database holds, also when its time has come and nobody has noticed yet. Counts as nothing. O(1).
+    pub fn saved(&self, key: &Key<'_>) -> Option<Saved<'_>> {
+        let record = self.table.record(self.table.find(key)?);
+        Some(Saved {
+            db: self.databases.number(key.space),
+            key: record.key,
+            expires_ms: record.expires_ms,
+            data: record.data,
+        })
+    }
+
     /// Puts records in as they were, from their images. Their keys must not be there. Nobody is told.
     pub fn restore_images(&mut self, images: &[u8]) -> Result<u64, Malformed> {
         let mut reader = Reader::new(images);
@@ -148,6 +159,16 @@ impl Keyspace {
             count += 1;
         }
         Ok(count)
+    }
+
+    /// Puts one record in as it was, from its image, but in this database.
+    pub fn restore_image_in(&mut self, db: Db, image: &[u8]) -> Result<(), Malformed> {
+        let mut reader = Reader::new(image);
+        let image = read_image(&mut reader, &self.settings)?;
+        if !reader.is_empty() {
+            return Err(Malformed);
+        }
+        self.restore_one(Image { db, ..image })
     }
 
     /// Looks whether images make sense, and says how many there are.

@@ -12,7 +12,7 @@
 //!
 //! Numbers and byte strings are those of `varint.rs`. This module must not know where the bytes go.
 
-use crate::change::Group;
+use crate::change::{Change, Group};
 use crate::keyspace::Db;
 use crate::number::parse_i64;
 use crate::varint::{Malformed, Reader, push_bytes, push_i64, push_u64};
@@ -58,15 +58,18 @@ pub enum KeptExpiry {
 /// Appends the commands of a group; false when it has none.
 pub fn push_group(out: &mut Vec<u8>, group: &Group) -> bool {
     let before = out.len();
-    group.for_each(|change| {
-        if !change.command.is_empty() {
-            if change.db != 0 {
-                out.extend_from_slice(&[DB, change.db]);
-            }
-            push_command(out, change.command);
-        }
-    });
+    group.for_each(|change| push_change(out, &change));
     out.len() > before
+}
+
+/// Appends the command of one change, if it has one.
+pub fn push_change(out: &mut Vec<u8>, change: &Change<'_>) {
+    if !change.command.is_empty() {
+        if change.db != 0 {
+            out.extend_from_slice(&[DB, change.db]);
+        }
+        push_command(out, change.command);
+    }
 }
 
 fn push_command(out: &mut Vec<u8>, command: &[&[u8]]) {
@@ -171,7 +174,7 @@ pub fn read_change<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::change::{Change, Changes, Class, Detail, Target};
+    use crate::change::{Changes, Class, Detail, Target};
 
     #[test]
     fn groups_read_back_as_the_commands_that_they_were() {

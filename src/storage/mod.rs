@@ -8,14 +8,17 @@
 //!  at the start ──────▶ Storage::load        until it is done, requests are answered `LOADING`
 //! ```
 //!
-//! Without a [`Storage`] everything is in memory only. [`journal::Journal`] keeps files in a directory; whoever has another
-//! place (an appliance's flash, a store of objects) writes a `Storage` of his own and hands it to
+//! Without a [`Storage`] everything is in memory only. [`journal::Journal`] keeps files in a directory, `sqlite::Sqlite` (with
+//! the feature of that name) a table that can be queried; whoever has another place (an appliance's flash, a store of objects) writes a `Storage` of his own and hands it to
 //! [`Engine::set_storage`](crate::Engine::set_storage). The engine decides when what is called; a storage must not know
 //! connections or protocols.
 
 pub mod disk;
 pub mod group;
 pub mod journal;
+pub mod readable;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 
 use std::io;
 
@@ -24,7 +27,10 @@ use crate::clock::Now;
 use crate::keyspace::Keyspace;
 use crate::persistence::Loader;
 
-/// A place where changes are kept.
+/// A place where changes are kept. Whoever writes one of his own has two ways: to keep the changes, as
+/// [`group::push_group`] writes them, and to repeat them with [`Loader::replay`]; or to note which keys have changed, and keep
+/// what [`Keyspace::push_image_of`] makes of them for [`Loader::restore`]. `examples/own_storage.rs` goes the first way,
+/// [`journal`] both, `sqlite` the second.
 ///
 /// All calls come from the thread that turns the engine, and each should be short: everybody waits for it.
 pub trait Storage: Send {
@@ -43,15 +49,25 @@ pub trait Storage: Send {
     fn retry(&mut self, keyspace: &Keyspace, now: Now) -> Result<(), StorageError>;
 
     /// Does what is due: it is called every turn, and no later than [`Status::wake_ms`] says.
-    fn tend(&mut self, now: Now) -> Result<(), StorageError>;
+    fn tend(&mut self, now: Now) -> Result<(), StorageError> {
+        let _ = now;
+        Ok(())
+    }
 
     /// Begins a snapshot of what the keyspace holds now; everything that was appended has been committed. `beside` is
     /// what else there is, as changes that make it: they belong to the snapshot ([`Loader::complete`]). False when this
-    /// storage has no use for a snapshot.
-    fn snapshot_begin(&mut self, beside: &Group) -> Result<bool, StorageError>;
+    /// storage has no use for a snapshot: then the next [`Storage::commit`], which follows at once, makes everything
+    /// durable, whatever the policy.
+    fn snapshot_begin(&mut self, beside: &Group) -> Result<bool, StorageError> {
+        let _ = beside;
+        Ok(false)
+    }
 
     /// Takes some of the snapshot: images of records, as [`Keyspace::restore`] wants them.
-    fn snapshot_write(&mut self, images: &[u8]) -> Result<(), StorageError>;
+    fn snapshot_write(&mut self, images: &[u8]) -> Result<(), StorageError> {
+        let _ = images;
+        Ok(())
+    }
 
     /// Whether it would rather take no more of the snapshot in this turn: what it has is not on the disk yet.
     fn snapshot_is_busy(&mut self) -> bool {
@@ -60,19 +76,26 @@ pub trait Storage: Send {
 
     /// The snapshot is complete, with so many records. It is called every turn until it gives true: from then on the
     /// snapshot counts, and what it makes superfluous may go. With `wait` it does not return before.
-    fn snapshot_end(&mut self, records: u64, wait: bool) -> Result<bool, StorageError>;
+    fn snapshot_end(&mut self, records: u64, wait: bool) -> Result<bool, StorageError> {
+        let _ = (records, wait);
+        Ok(true)
+    }
 
     /// Gives up the snapshot that was begun.
-    fn snapshot_abort(&mut self);
+    fn snapshot_abort(&mut self) {}
 
     /// How it is.
     fn status(&self) -> Status;
 
     /// Says when what was committed has to be durable.
-    fn set_fsync(&mut self, fsync: Fsync);
+    fn set_fsync(&mut self, fsync: Fsync) {
+        let _ = fsync;
+    }
 
     /// Makes everything durable: the end.
-    fn close(&mut self, keyspace: &Keyspace, now: Now) -> Result<(), StorageError>;
+    fn close(&mut self, keyspace: &Keyspace, now: Now) -> Result<(), StorageError> {
+        self.commit(keyspace, now)
+    }
 }
 
 impl std::fmt::Debug for dyn Storage {
