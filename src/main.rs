@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use daemon::notify::Notifier;
-use daemon::{data, limits, load, logger, settings, signals, usage};
+use daemon::{data, limits, logger, settings, signals, transfer, usage};
 use log::{info, warn};
 use pentad::allocator::{Counting, allocated_bytes};
 use pentad::{BindError, Server};
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(settings::Outcome::Tool(tool)) => {
-            return match data::run(&tool) {
+            return match data::run(tool) {
                 Ok(text) => {
                     tell(&text);
                     ExitCode::SUCCESS
@@ -79,8 +79,10 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
     signals::stop_on_signal(&server.handle())?;
     let hangup = signals::note_hangups(&server.handle())?;
     // With the ports taken, so that a busy one is told at once; whoever connects waits for the answer.
-    if let Some(path) = &settings.load_rdb {
-        load::load(path, &mut server)?;
+    if let Some(path) = &settings.load_rdb
+        && !transfer::fill(&mut server, path)?
+    {
+        return Ok(());
     }
     for (scheme, address) in server.addresses() {
         tell(&format!("listening {scheme} {address}\n"));

@@ -168,13 +168,14 @@ impl Persistence {
         }
     }
 
-    /// Takes a whole snapshot, and waits for it (SAVE).
+    /// Takes a whole snapshot, and waits for it (SAVE). False when the storage has no use for one; everything that it was
+    /// told is durable all the same.
     pub(crate) fn save(
         &mut self,
         keyspace: &mut Keyspace,
         scripting: &Scripting,
         now: Now,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         self.give_up(keyspace);
         while keyspace.snapshot_is_active() {
             keyspace.snapshot_step(usize::MAX);
@@ -187,12 +188,10 @@ impl Persistence {
             while begun && self.job == Job::Walking {
                 self.walk(keyspace, usize::MAX)?;
             }
-            match (&mut self.storage, self.job) {
-                (Some(storage), Job::Ending(records)) => {
-                    storage.snapshot_end(records, true).map(|_| ())
-                }
-                _ => Ok(()),
+            if let (Some(storage), Job::Ending(records)) = (&mut self.storage, self.job) {
+                storage.snapshot_end(records, true)?;
             }
+            Ok(begun)
         });
         self.saved(keyspace, now, result.is_ok());
         if result.is_err() {
@@ -494,6 +493,33 @@ impl Engine {
         }
     }
 
+    /// From now on no change is told to anybody, so that an empty keyspace can be filled from elsewhere at no cost; until
+    /// [`Engine::keep_all`].
+    pub fn tell_no_changes(&mut self) {
+        self.keyspace.changes.listen(Detail::Nothing);
+    }
+
+    /// Makes durable all that there is, whether the storage was told of it or not, and waits for it. Changes are told
+    /// again. If the process ends before it is done, a [`Journal`](crate::storage::journal::Journal) has nothing of it.
+    /// O(all).
+    pub fn keep_all(&mut self) -> Result<(), StorageError> {
+        self.keyspace.changes.listen(self.hub.wanted_detail());
+        let now = self.hub.now;
+        let (persistence, scripting) = (&mut self.hub.persistence, &self.hub.scripting);
+        if persistence.storage.is_none() || persistence.save(&mut self.keyspace, scripting, now)? {
+            return Ok(());
+        }
+        if let Some(storage) = &mut persistence.storage {
+            storage.append(&scripting.changes());
+            for part in 0..self.keyspace.parts() {
+                storage.append(&self.keyspace.part_as_changes(part));
+                storage.commit(&self.keyspace, now)?;
+            }
+        }
+        persistence.save(&mut self.keyspace, scripting, now)?;
+        Ok(())
+    }
+
     /// The end: makes everything durable, with a snapshot if there is anything new since the last one and nobody said
     /// NOSAVE.
     pub fn close_storage(&mut self) -> Result<(), StorageError> {
@@ -505,7 +531,8 @@ impl Engine {
         let grown = persistence.changes_since_save(&self.keyspace) > 0;
         let mut result = Ok(());
         if persistence.save_at_end && grown && persistence.phase == Phase::Ready {
-            result = persistence.save(&mut self.keyspace, &self.hub.scripting, now);
+            let saved = persistence.save(&mut self.keyspace, &self.hub.scripting, now);
+            result = saved.map(|_| ());
         }
         persistence.give_up(&mut self.keyspace);
         match &mut persistence.storage {

@@ -1,5 +1,6 @@
-//! Where data is kept: opened for the daemon, looked after by `pentad check` and `pentad repair`.
+//! Where data is kept: opened for the daemon, looked after by `pentad check`, `repair`, `import` and `export`.
 
+use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -9,6 +10,7 @@ use pentad::storage::sqlite::Sqlite;
 use pentad::storage::{Fsync, Storage, StorageError};
 
 use super::settings::{Place, Tool};
+use super::transfer;
 
 /// Opens what all data is to be kept in, if there is anything.
 pub fn open(place: &Place, fsync: Fsync) -> Result<Option<Box<dyn Storage>>, StorageError> {
@@ -34,11 +36,17 @@ fn open_journal(dir: &Path, fsync: Fsync) -> Result<Box<dyn Storage>, StorageErr
     Ok(Box::new(Journal::open(disk, options)?))
 }
 
-/// Runs `pentad check` or `pentad repair`; gives what is to be said.
-pub fn run(tool: &Tool) -> Result<String, StorageError> {
+/// Runs `pentad check` and the like; gives what is to be said.
+pub fn run(tool: Tool) -> Result<String, Box<dyn Error>> {
     match tool {
-        Tool::Check { dir } => check(dir),
-        Tool::Repair { dir } => repair(dir),
+        Tool::Check { dir } => Ok(check(&dir)?),
+        Tool::Repair { dir } => Ok(repair(&dir)?),
+        Tool::Import { file, place } => transfer::import(&file, &place.place()?),
+        Tool::Export {
+            file,
+            place,
+            modules,
+        } => transfer::export(&file, &place.place()?, modules),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `--load-rdb`: fills the keyspace from a file of Redis's before anybody is served.
+//! Fills the keyspace from a file of Redis's.
 
 use std::fmt;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use log::info;
 use pentad::Server;
 use pentad::protocol::resp::ErrorReply;
-use pentad::rdb::{FileError, Loader, Reader};
+use pentad::rdb::{FileError, Loaded, Loader, Reader};
 
 /// How often a long load says how far it is.
 const PROGRESS_EVERY: Duration = Duration::from_secs(2);
@@ -31,7 +31,7 @@ enum Why {
 
 impl fmt::Display for LoadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "--load-rdb {}: ", self.path.display())?;
+        write!(f, "{}: ", self.path.display())?;
         match &self.why {
             Why::Open(error) => error.fmt(f),
             Why::File(error) => error.fmt(f),
@@ -42,8 +42,8 @@ impl fmt::Display for LoadError {
 
 impl std::error::Error for LoadError {}
 
-/// Loads the file. A stop that is asked for meanwhile ends it.
-pub fn load(path: &Path, server: &mut Server) -> Result<(), LoadError> {
+/// Loads the file; gives what it had. A stop that is asked for meanwhile ends it, and then it gives nothing.
+pub fn load(path: &Path, server: &mut Server) -> Result<Option<Loaded>, LoadError> {
     let refuse = |why| LoadError {
         path: path.to_owned(),
         why,
@@ -59,7 +59,7 @@ pub fn load(path: &Path, server: &mut Server) -> Result<(), LoadError> {
         .map_err(|error| refuse(Why::File(error)))?
     {
         if server.is_stopping() {
-            return Ok(());
+            return Ok(None);
         }
         if told.elapsed() >= PROGRESS_EVERY {
             told = Instant::now();
@@ -86,5 +86,5 @@ pub fn load(path: &Path, server: &mut Server) -> Result<(), LoadError> {
         started.elapsed().as_secs_f64(),
         loaded.expired
     );
-    Ok(())
+    Ok(Some(loaded.clone()))
 }

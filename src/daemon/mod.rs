@@ -2,9 +2,10 @@
 
 pub mod data;
 pub mod limits;
-pub mod load;
+mod load;
 pub mod logger;
 pub mod notify;
 pub mod settings;
 pub mod signals;
+pub mod transfer;
 pub mod usage;

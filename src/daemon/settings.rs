@@ -5,7 +5,7 @@ use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use log::LevelFilter;
 use pentad::Address;
 use pentad::acl::{Access, AccessError, Acl};
@@ -231,7 +231,7 @@ struct Flags {
     tool: Option<Tool>,
 }
 
-/// What can be done with the files of a data directory while no daemon uses it.
+/// What can be done with the place where data is kept while no daemon uses it.
 #[derive(Debug, Subcommand)]
 pub enum Tool {
     /// Read all files of a data directory, and tell what is in them and whether they are whole
@@ -244,6 +244,46 @@ pub enum Tool {
         /// The directory, as in --data
         dir: PathBuf,
     },
+    /// Fill an empty place with the keys of an RDB file (of Redis 2.2 to 7.4)
+    Import {
+        /// The RDB file
+        file: PathBuf,
+        #[command(flatten)]
+        place: PlaceFlags,
+    },
+    /// Write all keys to an RDB file that redis-server 7.0 and later load
+    Export {
+        /// The RDB file
+        file: PathBuf,
+        #[command(flatten)]
+        place: PlaceFlags,
+        /// JSON documents and time series too, which only a redis-server with their modules loads
+        #[arg(long)]
+        modules: bool,
+    },
+}
+
+/// Where data is kept, on the command line.
+#[derive(Debug, Args)]
+pub struct PlaceFlags {
+    /// A data directory
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// journal:DIR or sqlite:PATH
+    #[arg(long, value_name = "KIND")]
+    storage: Option<String>,
+}
+
+impl PlaceFlags {
+    /// The place that they name.
+    pub fn place(self) -> Result<Place, SettingsError> {
+        match Place::of(self.data, self.storage)? {
+            Place::Memory => Err(SettingsError::Usage(
+                "--data DIR or --storage KIND has to say where the keys are kept".to_owned(),
+            )),
+            place => Ok(place),
+        }
+    }
 }
 
 /// A number of bytes, with a unit or without: `1048576`, `1mb`, `1m` (a million).
@@ -317,6 +357,22 @@ impl fmt::Display for SettingsError {
 }
 
 impl Place {
+    /// What the two flags say, of which only one can.
+    fn of(data: Option<PathBuf>, storage: Option<String>) -> Result<Self, SettingsError> {
+        match (data, storage) {
+            (Some(_), Some(storage)) => {
+                let why = "--data says already where".to_owned();
+                Err(SettingsError::Value("storage", storage, why))
+            }
+            (Some(dir), None) => Ok(Place::Journal(dir)),
+            (None, Some(storage)) => Place::parse(&storage).ok_or_else(|| {
+                let why = "must be memory, journal:DIR or sqlite:PATH".to_owned();
+                SettingsError::Value("storage", storage, why)
+            }),
+            (None, None) => Ok(Place::Memory),
+        }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         if text == "memory" {
             return Some(Place::Memory);
@@ -329,6 +385,8 @@ impl Place {
         }
     }
 }
+
+impl std::error::Error for SettingsError {}
 
 /// Reads flags, and the file that they name.
 pub fn from_command_line() -> Result<Outcome, SettingsError> {
@@ -597,18 +655,7 @@ impl Flags {
                 SettingsError::Value("fsync", name.clone(), why)
             })?,
         };
-        let place = match (self.data, self.storage) {
-            (Some(_), Some(storage)) => {
-                let why = "--data says already where".to_owned();
-                return Err(SettingsError::Value("storage", storage, why));
-            }
-            (Some(dir), None) => Place::Journal(dir),
-            (None, Some(storage)) => Place::parse(&storage).ok_or_else(|| {
-                let why = "must be memory, journal:DIR or sqlite:PATH".to_owned();
-                SettingsError::Value("storage", storage, why)
-            })?,
-            (None, None) => Place::Memory,
-        };
+        let place = Place::of(self.data, self.storage)?;
         Ok(Settings {
             config: Config {
                 listen,

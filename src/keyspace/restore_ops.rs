@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::table::{INLINE_VALUE_BYTES_MAX, NewData};
 use super::{Data, Db, Expiry, Key, Keyspace, Value};
-use crate::change::Class;
+use crate::change::{Change, Changes, Class, Detail, Group, Target};
 use crate::number::{INT_TEXT, format_i64, parse_i64};
 use crate::rdb::{self, Version};
 
@@ -152,6 +152,29 @@ impl Keyspace {
             ],
         );
         Ok(true)
+    }
+
+    /// The live keys of one of the [`parts`](Self::parts) as the changes that make them.
+    pub(crate) fn part_as_changes(&self, part: usize) -> Group {
+        let mut changes = Changes::default();
+        changes.listen(Detail::Commands);
+        self.visit_part(part, |saved| {
+            let mut payload = Vec::new();
+            rdb::encode(saved.data, Version::V11, &mut payload);
+            rdb::payload::seal(&mut payload, Version::V11.number());
+            let mut digits = INT_TEXT;
+            let expires = format_i64(saved.expires_ms.unwrap_or(0), &mut digits);
+            changes.push(Change {
+                db: saved.db,
+                target: Target::Key(saved.key),
+                class: Class::Generic,
+                event: "restore",
+                command: &[
+                    b"RESTORE", saved.key, expires, &payload, b"REPLACE", b"ABSTTL",
+                ],
+            });
+        });
+        changes.take(Group::default())
     }
 
     /// How many parts the keyspace can be visited in, see [`visit_part`](Self::visit_part).

@@ -25,7 +25,7 @@ pub fn save(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
         .persistence
         .save(cx.keyspace, &cx.hub.scripting, cx.hub.now)
     {
-        Ok(()) => {
+        Ok(_) => {
             cx.reply().ok();
             Ok(())
         }
