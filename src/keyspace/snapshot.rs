@@ -64,8 +64,8 @@ impl Keyspace {
         true
     }
 
-    /// Takes some more records: as many segments as it takes to write about `bytes` of images. A segment is some hundred
-    /// records; a big collection is written in one piece.
+    /// Takes some more records, until `bytes` of images have been written; the last one may be larger, for a record is
+    /// written in one piece.
     pub fn snapshot_step(&mut self, bytes: usize) -> SnapshotProgress {
         const SEGMENTS_MAX: usize = 64;
         let enough = self.snapshot.images.len().saturating_add(bytes);
@@ -74,10 +74,12 @@ impl Keyspace {
                 break;
             }
             let index = self.snapshot.at % self.table.segments();
-            self.snapshot.at = index + 1;
             let (snapshot, series) = (&mut self.snapshot, &self.series);
-            self.table
-                .take_segment(index, |record| snapshot.write(&record, series));
+            let whole = self.table.take_segment(index, |record| {
+                snapshot.write(&record, series);
+                snapshot.images.len() < enough
+            });
+            self.snapshot.at = if whole { index + 1 } else { index };
         }
         let complete = self.table.untaken() == 0;
         match self.snapshot.phase {
@@ -330,6 +332,26 @@ mod tests {
                 assert!(restored(&images, records) == before, "seed {seed}");
             }
         }
+    }
+
+    #[test]
+    fn a_step_writes_no_more_than_it_may_and_one_record() {
+        let mut keyspace = Keyspace::new(Seed::fixed(1), 4);
+        for number in 0..1000 {
+            let name = format!("key-{number}");
+            keyspace.put(&keyspace.key(0, name.as_bytes()), &[b'x'; 5000]);
+        }
+        let before = contents(&keyspace);
+        assert!(keyspace.snapshot_begin());
+        let (mut images, mut part, mut records) = (Vec::new(), Vec::new(), 0);
+        while records < 1000 {
+            keyspace.snapshot_step(20_000);
+            records = keyspace.snapshot_fetch(&mut part);
+            assert!(part.len() < 26_000, "{}", part.len());
+            images.extend_from_slice(&part);
+        }
+        keyspace.snapshot_end();
+        assert!(restored(&images, records) == before);
     }
 
     #[test]

@@ -719,8 +719,13 @@ impl Table {
         }
     }
 
-    /// Takes the untaken records of one segment, showing each to `visit`.
-    pub fn take_segment(&mut self, index: usize, mut visit: impl FnMut(Record<'_>)) {
+    /// Takes the untaken records of one segment, showing each to `visit`, until that says that it is enough. Gives whether
+    /// none is left.
+    pub fn take_segment(
+        &mut self,
+        index: usize,
+        mut visit: impl FnMut(Record<'_>) -> bool,
+    ) -> bool {
         let addresses = self.segment(index).slots().iter().copied();
         let touched = addresses
             .clone()
@@ -732,11 +737,15 @@ impl Table {
                 continue;
             };
             if self.is_other_epoch(address) {
-                visit(self.record_at(address));
+                let more = visit(self.record_at(address));
                 self.records.flip(address, FLAG_EPOCH);
                 self.untaken -= 1;
+                if !more {
+                    return false;
+                }
             }
         }
+        true
     }
 
     /// Frees some memory of a table that is no longer used; its boxed values go to `dropped`. False when nothing is
