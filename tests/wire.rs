@@ -96,6 +96,7 @@ transcripts! {
     lab_byte
     lab_digit
     lab_limits
+    memory
     metrics
     metrics_bad
     refused
@@ -146,6 +147,7 @@ transcripts! {
     set
     sort
     sorted_set
+    slow_requests
     speicher
     speicher_bad
     stream

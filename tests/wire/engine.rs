@@ -4,7 +4,7 @@ use pentad::client::Peer;
 use pentad::{Config, ConnId, Engine, Flow, Now};
 
 use crate::replay::{START_MS, Transport};
-use crate::script::Script;
+use crate::script::{Script, allocated_bytes};
 
 pub struct EngineTransport {
     engine: Engine,
@@ -25,6 +25,7 @@ impl EngineTransport {
     pub fn new(script: &Script, config: &Config, output_step_bytes: usize) -> Self {
         let mut engine = Engine::new(config, now(START_MS));
         engine.set_access(&config.access).expect("users in order");
+        engine.set_allocated(allocated_bytes);
         for listen in &config.listen {
             engine.add_listener(listen.clone(), "127.0.0.1:1".to_owned());
         }

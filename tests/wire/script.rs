@@ -309,6 +309,7 @@ impl Reader {
             "max-line-bytes" => limits.line_bytes_max = number,
             "max-output-bytes" => limits.output_bytes_max = number,
             "idle-timeout-s" => limits.idle_timeout_s = number as u64,
+            "maxmemory" => limits.memory_bytes_max = number,
             "request-timeout-s" => limits.request_timeout_s = number as u64,
             "databases" => limits.databases = number.try_into().map_err(|_| "too many")?,
             _ => return Err("unknown limit".to_owned()),
@@ -497,4 +498,9 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
     bytes.extend_from_slice(rest.as_bytes());
     pieces.push(Piece::Bytes(bytes));
     Ok(pieces)
+}
+
+/// Bytes in use, as the replayed server is told: more than any limit on memory that a file sets.
+pub fn allocated_bytes() -> usize {
+    1 << 30
 }

@@ -15,7 +15,7 @@ use pentad::{Clock, Config, Now, Server};
 
 use crate::engine::now;
 use crate::replay::{START_MS, Transport};
-use crate::script::Script;
+use crate::script::{Script, allocated_bytes};
 
 /// Longer than any answer takes, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -72,9 +72,10 @@ struct Report {
 impl SocketTransport {
     pub fn new(script: &Script, config: &Config) -> Result<Self, String> {
         let clock = Arc::new(AtomicU64::new(START_MS));
-        let server =
+        let mut server =
             Server::bind_with_clock(config.clone(), Box::new(ManualClock(Arc::clone(&clock))))
                 .map_err(|error| error.to_string())?;
+        server.engine_mut().set_allocated(allocated_bytes);
         let handle = server.handle();
         let addresses = server
             .addresses()
