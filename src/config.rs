@@ -286,6 +286,11 @@ impl Scheme {
         }
     }
 
+    /// Whether the protocol has a word for a password; of the host's own protocols the host has to know.
+    pub(crate) fn has_password(self) -> bool {
+        matches!(self, Scheme::Resp | Scheme::Custom(_))
+    }
+
     fn row(&self) -> &'static (Scheme, &'static str, u16) {
         Self::ALL
             .iter()

@@ -296,20 +296,26 @@ impl Engine {
         {
             return refuse(Refusal::TooManyFromAddress);
         }
+        let user = hub.acl.default_user();
+        let is_foreign =
+            matches!(peer, Peer::Tcp(address) if !address.ip().to_canonical().is_loopback());
+        let is_guarded = listen.open || listen.tls && hub.tls.admits_only_known();
+        let needs_nothing = listen.user.is_some() || user.needs_no_password();
+        // A listener that is not to be open to all was guarded by certificates when it was made: it must not be open when
+        // these are not asked for any more.
+        let is_protected = match listen.scheme {
+            Scheme::Resp => !hub.unprotected && needs_nothing,
+            scheme => !scheme.has_password(),
+        };
+        if is_foreign && is_protected && !is_guarded {
+            return refuse(Refusal::Protected);
+        }
         if let Some(name) = &listen.user {
             let user = hub.acl.user(name.as_bytes());
             return match user.filter(|user| user.is_enabled()) {
                 Some(user) => Ok((Arc::clone(user), true)),
                 None => refuse(Refusal::NoUser),
             };
-        }
-        let user = hub.acl.default_user();
-        let is_foreign =
-            matches!(peer, Peer::Tcp(address) if !address.ip().to_canonical().is_loopback());
-        let is_guarded = listen.open || listen.tls && hub.tls.admits_only_known();
-        let is_protected = !hub.unprotected && !is_guarded && listen.scheme == Scheme::Resp;
-        if is_foreign && is_protected && user.needs_no_password() {
-            return refuse(Refusal::Protected);
         }
         Ok((Arc::clone(user), user.is_open()))
     }

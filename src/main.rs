@@ -127,6 +127,9 @@ fn reload(server: &mut Server) {
         Ok(_) => return,
         Err(error) => return warn!("nothing is changed, the settings are not in order: {error}"),
     };
+    if let Err(error) = limits::raise_open_files(settings.config.limits.clients_max) {
+        warn!("{error}");
+    }
     match server.reconfigure(&settings.config) {
         Ok(()) => {
             log::set_max_level(settings.log_level);

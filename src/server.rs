@@ -57,6 +57,11 @@ const LINGER_MS: u64 = 1000;
 const LINGER_STEP_MS: u64 = 20;
 const LINGERING_MAX: usize = 256;
 
+/// Bytes that are sent in one go, of all connections together; each may send some, however many they are. Sending costs the
+/// time of copying: who asks for much and reads little must not hold up the others.
+const FLUSH_BYTES_PER_TURN: usize = 4 * 1024 * 1024;
+const FLUSH_BYTES_MIN: usize = 16 * 1024;
+
 /// How long a TLS handshake may take at most (it may not take longer than a request may), and how many reads of handshakes there are in one turn: each may cost a millisecond of
 /// arithmetic.
 const HANDSHAKE_MS: u64 = 10_000;
@@ -301,14 +306,14 @@ impl Server {
             return Err(BindError::NoCertificate(Box::new(listen)));
         }
         let is_guarded = listen.open
-            || has_password(listen.scheme)
+            || listen.scheme.has_password()
             || listen.tls && self.engine.hub.tls.admits_only_known();
         let acl = &self.engine.hub.acl;
         match &listen.user {
             Some(user) if acl.user(user.as_bytes()).is_none() => {
                 return Err(BindError::NoSuchUser(Box::new(listen)));
             }
-            None if !has_password(listen.scheme) && !acl.default_user().is_open() => warn!(
+            None if !listen.scheme.has_password() && !acl.default_user().is_open() => warn!(
                 "{listen}: the default user needs a password, for which this protocol has no word: nothing will be \
                  allowed there unless the listener is given a user, as in ?user=NAME"
             ),
@@ -716,39 +721,54 @@ impl Net {
         let now_us = engine.hub.now.monotonic_us;
         let delay_us = self.handle.shared.faults.delay_us();
         self.held_back.exchange(&mut touched, delay_us, now_us);
+        let share = (FLUSH_BYTES_PER_TURN / touched.len().max(1)).max(FLUSH_BYTES_MIN);
+        let mut unfinished = Vec::new();
         for id in touched.drain(..) {
-            self.flush(engine, id);
+            if self.flush(engine, id, share) {
+                unfinished.push(id);
+            }
         }
         self.touched = touched;
+        self.touched.append(&mut unfinished);
     }
 
-    fn flush(&mut self, engine: &mut Engine, id: ConnId) {
+    /// Sends so many bytes of a connection's output, or a little more; true when its socket would take another share.
+    fn flush(&mut self, engine: &mut Engine, id: ConnId, share: usize) -> bool {
         let Some(&index) = self.session_of.get(id.slot as usize) else {
-            return;
+            return false;
         };
         let Some(session) = self
             .sessions
             .get_mut(index as usize)
             .filter(|session| session.id == id)
         else {
-            return;
+            return false;
         };
         if session.push().is_err() {
-            return self.close(engine, id);
+            self.close(engine, id);
+            return false;
         }
-        loop {
+        let mut left = share;
+        while left > 0 {
             let bytes = engine.output(id);
             if bytes.is_empty() || engine.is_finished(id) {
                 break;
             }
-            match session.flush(bytes) {
+            match session.flush(&bytes[..bytes.len().min(left)]) {
                 Ok(0) => break,
-                Ok(count) => engine.sent(id, count),
-                Err(_) => return self.close(engine, id),
+                Ok(count) => {
+                    engine.sent(id, count);
+                    left = left.saturating_sub(count);
+                }
+                Err(_) => {
+                    self.close(engine, id);
+                    return false;
+                }
             }
         }
         if engine.is_finished(id) {
-            return self.close(engine, id);
+            self.close(engine, id);
+            return false;
         }
         if engine.flow(id) == Some(Flow::Turn) && !session.listed {
             session.listed = true;
@@ -758,6 +778,7 @@ impl Net {
             // What did not go out at once is watched, in case it never does.
             self.watch(engine, id);
         }
+        left == 0 && !engine.output(id).is_empty()
     }
 
     /// Sees to it that the connection is looked at when its next deadline comes.
@@ -1011,11 +1032,6 @@ fn is_about_one_client(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
     )
-}
-
-/// Whether the protocol has a word for a password; of the host's own protocols the host has to know.
-fn has_password(scheme: Scheme) -> bool {
-    matches!(scheme, Scheme::Resp | Scheme::Custom(_))
 }
 
 fn bind_tcp(

@@ -1250,3 +1250,36 @@ fn one_address_gets_no_more_than_its_share() {
     let _third = TcpStream::connect(&address).unwrap();
     host.until("the next", |host| host.server.engine().connections() == 2);
 }
+
+// ---- who asks for much --------------------------------------------------------------------------
+
+#[test]
+fn a_turn_sends_a_bounded_number_of_bytes() {
+    const EACH: usize = 8 * 1024 * 1024;
+    let mut host = Host::new(Limits::default());
+    let mut first = host.connect("resp");
+    let value = "v".repeat(EACH);
+    let set = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${EACH}\r\n{value}\r\n");
+    host.ask(&mut first, set.as_bytes(), b"+OK\r\n");
+    let mut greedy: Vec<Client> = (0..16).map(|_| host.connect("resp")).collect();
+    for client in &mut greedy {
+        assert_eq!(client.write(b"GET k\r\n"), 7);
+    }
+    let sent = |host: &Host| host.server.engine().hub.stats.output_bytes;
+    let (mut most, mut turns) = (0, 0);
+    let mut received = 0;
+    while received < greedy.len() * EACH {
+        let before = sent(&host);
+        host.server.turn(Some(Duration::from_millis(1))).unwrap();
+        most = most.max(sent(&host) - before);
+        turns += 1;
+        received = 0;
+        for client in &mut greedy {
+            client.read();
+            received += client.received.len();
+        }
+        assert!(turns < 100_000, "only {received} bytes have come");
+    }
+    // Output is looked at twice in a turn.
+    assert!(most <= 2 * 5 * 1024 * 1024, "{most} bytes in one turn");
+}
