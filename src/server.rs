@@ -57,9 +57,9 @@ const LINGER_MS: u64 = 1000;
 const LINGER_STEP_MS: u64 = 20;
 const LINGERING_MAX: usize = 256;
 
-/// Bytes that are sent in one go, of all connections together; each may send some, however many they are. Sending costs the
-/// time of copying: who asks for much and reads little must not hold up the others.
-const FLUSH_BYTES_PER_TURN: usize = 4 * 1024 * 1024;
+/// Bytes that are sent in one go: to all who have something new to be told, of whom each gets some however many they are, and to
+/// all for whom that was not enough. Sending costs the time of copying: who asks for much must not hold up the others.
+const FLUSH_BYTES: usize = 1024 * 1024;
 const FLUSH_BYTES_MIN: usize = 16 * 1024;
 
 /// How long a TLS handshake may take at most (it may not take longer than a request may), and how many reads of handshakes there are in one turn: each may cost a millisecond of
@@ -114,6 +114,8 @@ struct Net {
     /// Sessions that have something to be read or run.
     ready: VecDeque<ConnId>,
     touched: Vec<ConnId>,
+    /// Those for whom a share of a turn's sending was not enough.
+    backlog: VecDeque<ConnId>,
     /// Connections whose output a test holds back.
     held_back: HeldBack,
     read_buffer: Vec<u8>,
@@ -273,6 +275,7 @@ impl Server {
                 session_of: Vec::new(),
                 ready: VecDeque::new(),
                 touched: Vec::new(),
+                backlog: VecDeque::new(),
                 held_back: HeldBack::default(),
                 read_buffer: vec![0; READ_BYTES],
                 deadlines: Deadlines::default(),
@@ -496,7 +499,9 @@ impl Server {
     /// when that is readable, or when this time is over. Zero: at once; `None`: there is nothing to wait for but events.
     /// Ask anew after each turn and each use of the [`store`](Server::store).
     pub fn next_timeout(&self) -> Option<Duration> {
-        let has_output = !self.net.touched.is_empty() || self.engine.has_touched();
+        let has_output = !self.net.touched.is_empty()
+            || !self.net.backlog.is_empty()
+            || self.engine.has_touched();
         if !self.net.ready.is_empty()
             || self.maintenance_due
             || has_output
@@ -721,15 +726,40 @@ impl Net {
         let now_us = engine.hub.now.monotonic_us;
         let delay_us = self.handle.shared.faults.delay_us();
         self.held_back.exchange(&mut touched, delay_us, now_us);
-        let share = (FLUSH_BYTES_PER_TURN / touched.len().max(1)).max(FLUSH_BYTES_MIN);
-        let mut unfinished = Vec::new();
+        let share = |count: usize| (FLUSH_BYTES / count.max(1)).max(FLUSH_BYTES_MIN);
+        let fresh_share = share(touched.len());
+        // Who has been sent much already waits behind those who have not.
+        let mut left = FLUSH_BYTES;
+        let backlog_share = share(self.backlog.len());
+        let backlog = self.backlog.len();
         for id in touched.drain(..) {
-            if self.flush(engine, id, share) {
-                unfinished.push(id);
-            }
+            self.flush_share(engine, id, fresh_share);
         }
         self.touched = touched;
-        self.touched.append(&mut unfinished);
+        for _ in 0..backlog {
+            let Some(id) = self.backlog.pop_front() else {
+                break;
+            };
+            if let Some(session) = self.session(id) {
+                session.in_backlog = false;
+                self.flush_share(engine, id, backlog_share);
+                left = left.saturating_sub(backlog_share);
+            }
+            if left == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Sends a share of a connection's output, and remembers who could take another.
+    fn flush_share(&mut self, engine: &mut Engine, id: ConnId, share: usize) {
+        if self.flush(engine, id, share)
+            && let Some(session) = self.session(id)
+            && !session.in_backlog
+        {
+            session.in_backlog = true;
+            self.backlog.push_back(id);
+        }
     }
 
     /// Sends so many bytes of a connection's output, or a little more; true when its socket would take another share.

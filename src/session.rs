@@ -36,6 +36,8 @@ pub(crate) struct Session {
     eof: bool,
     /// It is in the server's list of sessions to be served.
     pub listed: bool,
+    /// It is among those for whom a share of a turn's sending was not enough.
+    pub in_backlog: bool,
     /// The earliest of its deadlines that are being watched, in monotonic ms; `u64::MAX`: none is.
     pub deadline_ms: u64,
     /// By when a handshake has to be done, in monotonic ms.
@@ -65,6 +67,7 @@ impl Session {
             hung_up: false,
             eof: false,
             listed: false,
+            in_backlog: false,
             deadline_ms: u64::MAX,
             handshake_until_ms: u64::MAX,
         }
