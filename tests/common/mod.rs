@@ -9,7 +9,7 @@
 //! | `grammar.rs` | random requests out of the command table's argument grammar |
 
 // Every test file is a crate of its own and uses another part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports)]
 
 pub mod drive;
 pub mod grammar;

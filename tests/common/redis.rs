@@ -180,6 +180,34 @@ impl Connection {
         }
     }
 
+    /// Sends bytes as they are, and gives all that comes of them and whether it closed the connection. Once it has
+    /// answered `control` often enough it has read them all, and has nothing more to say to this connection.
+    pub fn exchange(&mut self, bytes: &[u8], control: &mut Connection) -> (Vec<u8>, bool) {
+        /// What it reads of one client before it turns to the next.
+        const SHARE_BYTES: usize = 16 * 1024;
+        // It may have closed, and need not take all of it.
+        let _ = self.stream.write_all(bytes);
+        for _ in 0..bytes.len() / SHARE_BYTES + 2 {
+            control.ask(&[b"PING"]);
+        }
+        self.stream.set_nonblocking(true).expect("a socket");
+        let closed = loop {
+            let mut buffer = [0; 64 * 1024];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break true,
+                Ok(count) => {
+                    self.input.extend_from_slice(&buffer[..count]);
+                    // What did not fit into the socket comes when there is room.
+                    control.ask(&[b"PING"]);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break false,
+                Err(_) => break true,
+            }
+        };
+        self.stream.set_nonblocking(false).expect("a socket");
+        (std::mem::take(&mut self.input), closed)
+    }
+
     /// Reads more; false at the end.
     fn fill(&mut self) -> bool {
         self.fill_or_tell(String::new)

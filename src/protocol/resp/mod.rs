@@ -70,6 +70,8 @@ use command::Command;
 use parse::{ParseLimits, Parsed, Parser, ProtocolError, Span, split_inline};
 pub(crate) use prefetch::KnownKeys;
 
+use log::warn;
+
 use super::{Cx, Step};
 use crate::hub::Gate;
 use crate::keyspace::{Key, Keyspace};
@@ -194,6 +196,12 @@ impl Resp {
             }
             *budget -= 1;
             cx.hub.stats.requests += 1;
+            if command.is_none() && is_from_browser(&args[0]) {
+                warn!(
+                    "a client speaks HTTP to a RESP listener: somebody may be attacking by way of a browser. Closed."
+                );
+                return Step::Close;
+            }
             let next_key = batch.requests.get(index + 1).map(|next| next.first_key);
             let keys_end = next_key.unwrap_or(cx.hub.known_keys.len());
             cx.hub.known_keys.turn_to(request.first_key..keys_end);
@@ -327,6 +335,13 @@ impl Batch {
             cx.keyspace.prefetch(known.hashes());
         }
     }
+}
+
+/// Whether this is a line of an HTTP request. A page on the web can have a browser send one to any port, with commands in
+/// its body: none of them may be run. (A GET without `Host:` cannot carry any.)
+#[cold]
+fn is_from_browser(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"host:") || name.eq_ignore_ascii_case(b"post")
 }
 
 /// Runs one request, or queues it, and lets follow what follows. Whatever is wrong with it is answered.

@@ -332,8 +332,9 @@ pub fn split_inline(
     bytes: &mut Vec<u8>,
     spans: &mut Vec<Span>,
 ) -> Result<(), ProtocolError> {
-    // Redis's isspace().
+    // Redis's isspace(), but for the end of a word, where it knows fewer.
     let is_blank = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c);
+    let ends_word = |byte: u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     let mut at = 0;
     loop {
         while line.get(at).is_some_and(|byte| is_blank(*byte)) {
@@ -352,7 +353,7 @@ pub fn split_inline(
                     }
                     break;
                 }
-                byte if is_blank(byte) => break,
+                byte if ends_word(byte) => break,
                 byte => bytes.push(byte),
             }
             at += 1;
