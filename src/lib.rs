@@ -41,6 +41,8 @@ mod descriptor;
 pub mod engine;
 pub mod extended_float;
 mod faults;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod glob;
 pub mod guide;
 mod handle;

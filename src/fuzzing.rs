@@ -1,0 +1,40 @@
+//! What fuzz targets (`fuzz/`) see of the inside. It exists only when they are built.
+
+use crate::protocol::resp::parse::{ParseLimits, Parsed, Parser, split_inline};
+
+/// The requests that the parser finds in bytes that come cut at these places (in order), and what is wrong with what
+/// follows.
+pub fn resp_requests(input: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option<String>) {
+    let limits = ParseLimits {
+        request_bytes_max: 4096,
+        line_bytes_max: 256,
+    };
+    let (mut parser, mut requests, mut at) = (Parser::default(), Vec::new(), 0);
+    for &end in cuts.iter().chain([&input.len()]) {
+        loop {
+            let rest = &input[at..end];
+            let (mut words, mut spans) = (Vec::new(), Vec::new());
+            let consumed = match parser.parse(rest, &mut spans, limits) {
+                Parsed::NeedMore => break,
+                Parsed::Invalid(error) => return (requests, Some(error.to_string())),
+                Parsed::Ready { consumed } => {
+                    words.extend_from_slice(rest);
+                    consumed
+                }
+                Parsed::Inline { line, consumed } => {
+                    if let Err(error) = split_inline(&rest[..line], &mut words, &mut spans) {
+                        return (requests, Some(error.to_string()));
+                    }
+                    consumed
+                }
+            };
+            let word = |span: &(u32, u32)| words[span.0 as usize..span.1 as usize].to_vec();
+            let request: Vec<Vec<u8>> = spans.iter().map(word).collect();
+            if !request.is_empty() {
+                requests.push(request);
+            }
+            at += consumed;
+        }
+    }
+    (requests, None)
+}
