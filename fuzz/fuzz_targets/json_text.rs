@@ -1,0 +1,46 @@
+//! JSON documents: what one protocol takes another gives back, and it means the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use pentad::Scheme;
+use pentad_fuzz::common::resp::{Value, request};
+use serde_json::Value as Json;
+
+fuzz_target!(|data: &[u8]| {
+    if data.len() > 2000 {
+        return;
+    }
+    let mut server = pentad_fuzz::server();
+    let resp = server.open(Scheme::Resp);
+    let reply = server.ask(resp, &request(&[b"JSON.SET", &b"j"[..], b"$", data]));
+    let meaning: Option<Json> = serde_json::from_slice(data).ok();
+    if reply.is_error() {
+        return;
+    }
+    let got = server.ask(resp, &request(&["JSON.GET", "j"]));
+    let text = got.text().expect("a document").to_vec();
+    if let Some(meaning) = meaning {
+        assert_eq!(serde_json::from_slice::<Json>(&text).ok(), Some(meaning));
+    }
+    // What has been written once stays as it is.
+    server.ask(resp, &request(&[b"JSON.SET", &b"k"[..], b"$", &text]));
+    assert_eq!(
+        server.ask(resp, &request(&["JSON.GET", "k"])),
+        Value::Bulk(text)
+    );
+    for words in [
+        &["JSON.TYPE", "j", "$..*"][..],
+        &["JSON.NUMINCRBY", "j", "$..*", "1"],
+        &["JSON.STRAPPEND", "j", "$..*", "\"x\""],
+        &["JSON.ARRAPPEND", "j", "$..*", "1"],
+        &["JSON.ARRPOP", "j", "$..*"],
+        &["JSON.OBJKEYS", "j", "$..*"],
+        &["JSON.TOGGLE", "j", "$..*"],
+        &["JSON.MERGE", "j", "$", "{\"a\":null}"],
+        &["JSON.RESP", "j"],
+        &["JSON.DEL", "j", "$..a"],
+        &["JSON.GET", "j"],
+    ] {
+        server.ask(resp, &request(words));
+    }
+});

@@ -1,0 +1,78 @@
+//! What the fuzz targets share: engines to talk to, bytes as choices, and what the tests have already (a naive model, a
+//! disk in memory, RESP from the client's side).
+
+pub mod common;
+#[path = "../../tests/faults/disk.rs"]
+#[allow(dead_code)]
+pub mod disk;
+#[path = "../../tests/sim/model.rs"]
+pub mod model;
+#[path = "../../tests/sim/requests.rs"]
+pub mod requests;
+
+use common::Driven;
+use pentad::Config;
+use pentad::config::{Limits, Scheme};
+
+/// Bytes as choices. When there are none left, the first of everything is chosen.
+pub struct Choices<'a>(pub &'a [u8]);
+
+impl requests::Dice for Choices<'_> {
+    fn below(&mut self, bound: usize) -> usize {
+        let Some((first, rest)) = self.0.split_first() else {
+            return 0;
+        };
+        self.0 = rest;
+        usize::from(*first) % bound
+    }
+}
+
+/// A server whose limits are soon reached.
+pub fn server() -> Driven {
+    Driven::with(Config {
+        limits: Limits {
+            request_bytes_max: 4096,
+            line_bytes_max: 256,
+            output_bytes_max: 1024 * 1024,
+            databases: 2,
+            ..Limits::default()
+        },
+        ..Config::default()
+    })
+}
+
+/// What a fresh server answers to bytes that come in pieces of these lengths (the rest at once), and whether it hangs up
+/// before it is told that no more will come.
+pub fn answer(scheme: Scheme, input: &[u8], pieces: &[u8]) -> (Vec<u8>, bool) {
+    let mut server = server();
+    let id = server.open(scheme);
+    let mut answer = Vec::new();
+    let mut rest = input;
+    for piece in pieces {
+        let (piece, after) = rest.split_at((1 + usize::from(*piece)).min(rest.len()));
+        rest = after;
+        answer.extend(server.send(id, piece));
+    }
+    answer.extend(server.send(id, rest));
+    let closed = server.engine.is_finished(id);
+    server.engine.receive_eof(id);
+    answer.extend(server.read(id));
+    (answer, closed)
+}
+
+/// That a server answers the same however its input is cut. The first bytes say where.
+pub fn check_cuts(scheme: Scheme, data: &[u8]) {
+    let Some((count, rest)) = data.split_first() else {
+        return;
+    };
+    let (pieces, input) = rest.split_at(usize::from(count % 8).min(rest.len()));
+    let whole = answer(scheme, input, &[]);
+    let cut = answer(scheme, input, pieces);
+    assert!(
+        whole == cut,
+        "{scheme}: {}\nwhole: {}\nin pieces of {pieces:?} + 1: {}",
+        input.escape_ascii(),
+        whole.0.escape_ascii(),
+        cut.0.escape_ascii()
+    );
+}
