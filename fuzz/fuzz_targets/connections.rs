@@ -3,15 +3,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pentad_fuzz::Choices;
+use pentad_fuzz::common::Driven;
 use pentad_fuzz::common::drive::SCHEMES;
 use pentad_fuzz::common::resp::Value;
 use pentad_fuzz::model::{Answer, Model, Op, Transaction};
 use pentad_fuzz::requests::{Dice, request};
+use pentad_fuzz::{Choices, with_server};
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(|data: &[u8]| with_server(|server| check(server, data)));
+
+fn check(server: &mut Driven, data: &[u8]) {
     let mut choices = Choices(data);
-    let mut server = pentad_fuzz::server();
     let mut model = Model::default();
     let mut clients = SCHEMES.map(|scheme| (server.open(scheme), Transaction::default()));
     while !choices.0.is_empty() {
@@ -57,4 +59,7 @@ fuzz_target!(|data: &[u8]| {
         .map(|(_, key, kind, value, expiry)| (key, kind, value, expiry))
         .collect();
     assert_eq!(rows, model.rows());
-});
+    for (id, _) in clients {
+        server.engine.close(id);
+    }
+}

@@ -68,9 +68,11 @@ fn naive(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
                         rest
                     }
                     [low, b'-', high, rest @ ..] => {
-                        let (low, high) = (fold_signed(*low, nocase), fold_signed(*high, nocase));
-                        let (low, high) = (low.min(high), low.max(high));
-                        found |= (low..=high).contains(&fold_signed(byte, nocase));
+                        // Which end is which is decided before the case is forgotten.
+                        let (low, high) = (*low as i8, *high as i8);
+                        let (low, high) = (low.min(high) as u8, low.max(high) as u8);
+                        let (low, high) = (fold(low) as i8, fold(high) as i8);
+                        found |= (low..=high).contains(&(fold(byte) as i8));
                         rest
                     }
                     [literal, rest @ ..] => {
@@ -83,14 +85,4 @@ fn naive(pattern: &[u8], text: &[u8], nocase: bool) -> bool {
         }
         literal => fold(literal) == fold(byte) && naive(after, rest, nocase),
     }
-}
-
-/// As C sees a char, on x86.
-fn fold_signed(byte: u8, nocase: bool) -> i8 {
-    let byte = if nocase {
-        byte.to_ascii_lowercase()
-    } else {
-        byte
-    };
-    byte as i8
 }

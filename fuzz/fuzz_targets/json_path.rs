@@ -2,18 +2,26 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pentad::Scheme;
+use pentad::{ConnId, Scheme};
+use pentad_fuzz::common::Driven;
 use pentad_fuzz::common::resp::request;
+use pentad_fuzz::with_server;
 use serde_json::Value as Json;
 
 const DOCUMENT: &str = r#"{"a":[1,2.5,{"b":"text","a":null},[true,[]]],"b":{"a":{"b":{"a":-1}},"c d":[{},{"x":1},{"x":2}]},"":"empty"}"#;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(|data: &[u8]| with_server(|server| check(server, data)));
+
+fn check(server: &mut Driven, data: &[u8]) {
     if data.len() > 200 {
         return;
     }
-    let mut server = pentad_fuzz::server();
     let resp = server.open(Scheme::Resp);
+    run(server, resp, data);
+    server.engine.close(resp);
+}
+
+fn run(server: &mut Driven, resp: ConnId, data: &[u8]) {
     server.ask(resp, &request(&["JSON.SET", "j", "$", DOCUMENT]));
     let path = [b"$", data].concat();
     let found = server.ask(resp, &request(&[b"JSON.GET", &b"j"[..], &path]));
@@ -35,4 +43,4 @@ fuzz_target!(|data: &[u8]| {
     if let Some(text) = rest.text() {
         serde_json::from_slice::<Json>(text).expect("what is left is JSON");
     }
-});
+}

@@ -2,16 +2,24 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pentad::Scheme;
+use pentad::{ConnId, Scheme};
+use pentad_fuzz::common::Driven;
 use pentad_fuzz::common::resp::{Value, request};
+use pentad_fuzz::with_server;
 use serde_json::Value as Json;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(|data: &[u8]| with_server(|server| check(server, data)));
+
+fn check(server: &mut Driven, data: &[u8]) {
     if data.len() > 2000 {
         return;
     }
-    let mut server = pentad_fuzz::server();
     let resp = server.open(Scheme::Resp);
+    run(server, resp, data);
+    server.engine.close(resp);
+}
+
+fn run(server: &mut Driven, resp: ConnId, data: &[u8]) {
     let reply = server.ask(resp, &request(&[b"JSON.SET", &b"j"[..], b"$", data]));
     let meaning: Option<Json> = serde_json::from_slice(data).ok();
     if reply.is_error() {
@@ -43,4 +51,4 @@ fuzz_target!(|data: &[u8]| {
     ] {
         server.ask(resp, &request(words));
     }
-});
+}

@@ -2,16 +2,24 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pentad::Scheme;
 use pentad::rdb::payload::seal;
+use pentad::{ConnId, Scheme};
+use pentad_fuzz::common::Driven;
 use pentad_fuzz::common::resp::request;
+use pentad_fuzz::with_server;
 
-fuzz_target!(|data: &[u8]| {
+fuzz_target!(|data: &[u8]| with_server(|server| check(server, data)));
+
+fn check(server: &mut Driven, data: &[u8]) {
     if data.len() > 3000 {
         return;
     }
-    let mut server = pentad_fuzz::server();
     let resp = server.open(Scheme::Resp);
+    run(server, resp, data);
+    server.engine.close(resp);
+}
+
+fn run(server: &mut Driven, resp: ConnId, data: &[u8]) {
     let mut payload = data.to_vec();
     seal(&mut payload, 11);
     let reply = server.ask(resp, &request(&[b"RESTORE", &b"k"[..], b"0", &payload]));
@@ -52,4 +60,4 @@ fuzz_target!(|data: &[u8]| {
     ] {
         server.ask(resp, &request(words));
     }
-});
+}

@@ -10,7 +10,10 @@ pub mod model;
 #[path = "../../tests/sim/requests.rs"]
 pub mod requests;
 
+use std::cell::RefCell;
+
 use common::Driven;
+use common::resp::request;
 use pentad::Config;
 use pentad::config::{Limits, Scheme};
 
@@ -41,10 +44,31 @@ pub fn server() -> Driven {
     })
 }
 
-/// What a fresh server answers to bytes that come in pieces of these lengths (the rest at once), and whether it hangs up
+thread_local! {
+    static SPARE: RefCell<Vec<Driven>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Lends a server without data and connections, for what changes nothing but data: to make one takes long.
+pub fn with_server<R>(run: impl FnOnce(&mut Driven) -> R) -> R {
+    let mut server = SPARE.with_borrow_mut(Vec::pop).unwrap_or_else(server);
+    let result = run(&mut server);
+    let janitor = server.open(Scheme::Resp);
+    server.ask(janitor, &request(&["FLUSHALL"]));
+    server.engine.close(janitor);
+    SPARE.with_borrow_mut(|spare| spare.push(server));
+    result
+}
+
+/// What a server without data answers to bytes that come in pieces of these lengths (the rest at once), and whether it hangs up
 /// before it is told that no more will come.
 pub fn answer(scheme: Scheme, input: &[u8], pieces: &[u8]) -> (Vec<u8>, bool) {
-    let mut server = server();
+    if scheme == Scheme::Resp {
+        return answer_of(&mut server(), scheme, input, pieces);
+    }
+    with_server(|server| answer_of(server, scheme, input, pieces))
+}
+
+fn answer_of(server: &mut Driven, scheme: Scheme, input: &[u8], pieces: &[u8]) -> (Vec<u8>, bool) {
     let id = server.open(scheme);
     let mut answer = Vec::new();
     let mut rest = input;
@@ -57,6 +81,7 @@ pub fn answer(scheme: Scheme, input: &[u8], pieces: &[u8]) -> (Vec<u8>, bool) {
     let closed = server.engine.is_finished(id);
     server.engine.receive_eof(id);
     answer.extend(server.read(id));
+    server.engine.close(id);
     (answer, closed)
 }
 
