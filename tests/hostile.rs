@@ -235,6 +235,7 @@ impl Catalogue {
             listen: self.listeners.listeners.clone(),
             limits: self.listeners.limits.clone(),
             seed: Some(Seed::fixed(1)),
+            ..Config::default()
         }
     }
 
