@@ -8,6 +8,7 @@ pub fn resp_requests(input: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option
     let limits = ParseLimits {
         request_bytes_max: 4096,
         line_bytes_max: 256,
+        stranger: false,
     };
     let (mut parser, mut requests, mut at) = (Parser::default(), Vec::new(), 0);
     for &end in cuts.iter().chain([&input.len()]) {
