@@ -11,9 +11,11 @@ use super::{Keyspace, Value};
 const BIG_VALUE_BYTES: usize = 64 * 1024;
 /// Elements of a big value, or values of a flushed table, that are freed in one step.
 const FREE_STEP: usize = 256;
-/// Segments that are looked at in one step of active expiry, and records that may be removed.
+/// Segments of which one step of active expiry looks when they need it, and slots of one that it goes through.
 const EXPIRY_SEGMENTS: usize = 64;
-const EXPIRY_KEYS: usize = 256;
+const EXPIRY_SLOTS: usize = 128;
+/// Segments of which one step removes the records of flushed databases.
+const SWEEP_SEGMENTS: usize = 2;
 /// Records that are moved in one step, out of memory that is mostly unused.
 const TIDY_RECORDS: usize = 64;
 
@@ -24,6 +26,8 @@ pub struct Garbage {
     values: VecDeque<Value>,
     sweep_at: usize,
     expire_at: usize,
+    /// Slots of that segment that active expiry has not gone through; 0: all of them.
+    expire_slots: usize,
 }
 
 impl Garbage {
@@ -86,27 +90,30 @@ impl Keyspace {
         garbage || sweep || expiry || tidy
     }
 
-    /// Removes keys whose time has come from some segments; true when the budget ended it.
+    /// Removes keys whose time has come from a part of a segment; true when there may be more of them.
     fn expire_some(&mut self) -> bool {
+        let due_at = |table: &Table, index| table.next_expiry_ms(index) <= self.expired_by_ms;
+        let segments = self.table.segments();
+        let first = self.garbage.expire_at;
+        let candidates = (first..first + EXPIRY_SEGMENTS.min(segments)).map(|at| at % segments);
+        let Some(index) = candidates.clone().find(|index| due_at(&self.table, *index)) else {
+            self.garbage.expire_at = first + EXPIRY_SEGMENTS;
+            self.garbage.expire_slots = 0;
+            return false;
+        };
+        // From the last slots to the first: what a removal moves, it moves to where this has not been yet.
+        let slots = self.table.slots(index);
+        let end = match self.garbage.expire_slots {
+            left if index == first % segments && left > 0 => left.min(slots),
+            _ => slots,
+        };
+        let start = end.saturating_sub(EXPIRY_SLOTS);
         let mut due = Vec::new();
-        for _ in 0..EXPIRY_SEGMENTS.min(self.table.segments()) {
-            let index = self.garbage.expire_at % self.table.segments();
-            if self.table.next_expiry_ms(index) <= self.expired_by_ms {
-                let known = due.len();
-                self.table.visit_segment(index, |record| {
-                    if record.expires_ms.is_some_and(|ms| ms <= self.expired_by_ms) {
-                        due.push((record.space, record.key.to_vec()));
-                    }
-                });
-                if due.len() == known {
-                    self.table.refresh_next_expiry(index);
-                }
+        self.table.visit_slots(index, start..end, |record| {
+            if record.expires_ms.is_some_and(|ms| ms <= self.expired_by_ms) {
+                due.push((record.space, record.key.to_vec()));
             }
-            if due.len() >= EXPIRY_KEYS {
-                break;
-            }
-            self.garbage.expire_at = index + 1;
-        }
+        });
         for (space, bytes) in &due {
             let key = self.table.key(*space, bytes);
             if self.databases.is_retired(*space) {
@@ -118,12 +125,20 @@ impl Keyspace {
                 self.find(&key);
             }
         }
-        !due.is_empty()
+        (self.garbage.expire_at, self.garbage.expire_slots) = (index, start);
+        if start == 0 {
+            // Removals may have merged segments.
+            if index < self.table.segments() {
+                self.table.refresh_next_expiry(index);
+            }
+            self.garbage.expire_at = index + 1;
+        }
+        true
     }
 
     /// Removes the records of flushed databases from some segments; true while a round is not complete.
     fn sweep_some(&mut self) -> bool {
-        for _ in 0..4 {
+        for _ in 0..SWEEP_SEGMENTS {
             // The table may shrink meanwhile, which moves records to lower segments: go from the last to the first.
             let index = self.garbage.sweep_at.min(self.table.segments());
             let Some(index) = index.checked_sub(1) else {

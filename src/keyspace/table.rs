@@ -26,6 +26,8 @@ mod boxes;
 mod records;
 mod segment;
 
+use std::ops::Range;
+
 use siphasher::sip::SipHasher13;
 
 use self::boxes::Boxes;
@@ -637,9 +639,24 @@ impl Table {
         self.segment(index).next_expiry_ms
     }
 
+    /// Number of slots of one segment.
+    pub fn slots(&self, index: usize) -> usize {
+        self.segment(index).slots().len()
+    }
+
     /// Visits the records of one segment.
-    pub fn visit_segment(&self, index: usize, mut visit: impl FnMut(Record<'_>)) {
-        let addresses = self.segment(index).slots().iter().copied();
+    pub fn visit_segment(&self, index: usize, visit: impl FnMut(Record<'_>)) {
+        self.visit_slots(index, 0..self.slots(index), visit);
+    }
+
+    /// Visits the records of some slots of one segment.
+    pub fn visit_slots(
+        &self,
+        index: usize,
+        slots: Range<usize>,
+        mut visit: impl FnMut(Record<'_>),
+    ) {
+        let addresses = self.segment(index).slots()[slots].iter().copied();
         // All of them are asked for first, so that the memory's answers arrive together.
         let touched = addresses
             .clone()
