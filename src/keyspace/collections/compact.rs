@@ -380,6 +380,7 @@ pub struct Iter<'a> {
 impl<'a> Iterator for Iter<'a> {
     type Item = Entry<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<Entry<'a>> {
         if self.rest.is_empty() {
             return None;
@@ -493,7 +494,18 @@ impl<'a> Encoded<'a> {
 const SMALL_LEN: usize = SMALL_INT as usize;
 
 /// The first entry of `bytes`, and the bytes of its tag and payload.
+#[inline]
 fn decode(bytes: &[u8]) -> (Entry<'_>, usize) {
+    // Nearly all are like this.
+    if let len @ ..SMALL_INT = bytes[0] {
+        let front = 1 + usize::from(len);
+        return (Entry::Bytes(&bytes[1..front]), front);
+    }
+    decode_other(bytes)
+}
+
+/// [`decode`] for all but the short bytes.
+fn decode_other(bytes: &[u8]) -> (Entry<'_>, usize) {
     fn number<const N: usize>(bytes: &[u8]) -> [u8; N] {
         std::array::from_fn(|i| bytes[1 + i])
     }
@@ -510,15 +522,12 @@ fn decode(bytes: &[u8]) -> (Entry<'_>, usize) {
             let front = 9 + u64::from_le_bytes(number(bytes)) as usize;
             (Entry::Bytes(&bytes[9..front]), front)
         }
-        tag @ SMALL_INT.. => (Entry::Int(i64::from(tag - SMALL_INT)), 1),
-        len => {
-            let front = 1 + usize::from(len);
-            (Entry::Bytes(&bytes[1..front]), front)
-        }
+        tag => (Entry::Int(i64::from(tag) - i64::from(SMALL_INT)), 1),
     }
 }
 
 /// The bytes of an entry whose tag and payload have `front` bytes: with the size behind them.
+#[inline]
 fn entry_bytes(front: usize) -> usize {
     match front {
         ..0x80 => front + 1,

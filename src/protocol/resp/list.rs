@@ -132,9 +132,7 @@ pub fn lrange(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     };
     let range = list_range(start, stop, list.len());
     reply.array(range.len());
-    for entry in list.range(range) {
-        reply.entry(entry);
-    }
+    list.visit_range(range, |entry| reply.entry(entry));
     Ok(())
 }
 

@@ -34,7 +34,7 @@ mod json;
 mod keys;
 mod list;
 mod lookup;
-pub(crate) mod parse;
+pub mod parse;
 pub(crate) mod permit;
 mod prefetch;
 mod pubsub;

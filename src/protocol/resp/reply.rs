@@ -16,7 +16,12 @@ pub struct Reply<'a> {
     pub(crate) resp3: bool,
 }
 
-impl Reply<'_> {
+impl<'a> Reply<'a> {
+    /// Appends to `out`, in RESP3 or in RESP2.
+    pub fn new(out: &'a mut Output, resp3: bool) -> Self {
+        Reply { out, resp3 }
+    }
+
     /// `+OK`.
     #[inline]
     pub fn ok(&mut self) {
@@ -133,7 +138,10 @@ impl Reply<'_> {
     /// An element of a collection.
     #[inline]
     pub fn entry(&mut self, entry: Entry<'_>) {
-        self.bulk(entry.text(&mut INT_TEXT.clone()));
+        match entry {
+            Entry::Bytes(bytes) => self.bulk(bytes),
+            Entry::Int(_) => self.bulk(entry.text(&mut INT_TEXT.clone())),
+        }
     }
 
     /// An element of a collection, or nothing.
@@ -258,8 +266,12 @@ impl Reply<'_> {
     #[inline]
     fn header(&mut self, kind: u8, len: usize) {
         let out = self.out.tail();
+        // Most are short: each of these is one store.
         if len < 10 {
             out.extend_from_slice(&[kind, b'0' + len as u8, b'\r', b'\n']);
+        } else if len < 100 {
+            let (tens, ones) = (len as u8 / 10, len as u8 % 10);
+            out.extend_from_slice(&[kind, b'0' + tens, b'0' + ones, b'\r', b'\n']);
         } else {
             out.push(kind);
             push_i64(out, i64::try_from(len).unwrap_or(i64::MAX));
