@@ -67,13 +67,18 @@ impl Input {
 /// Replies are appended to one buffer; a long value is not copied but shared, which splits the output in pieces.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// Finished pieces in front of `tail`.
-    pieces: VecDeque<Piece>,
+    /// Finished pieces in front of `tail`; few outputs have any, and there may be many outputs.
+    queue: Option<Box<Queue>>,
     tail: Vec<u8>,
-    /// How much of the first piece has been sent.
+    /// How much of the first piece (of `tail`, if there is none) has been sent.
     sent: usize,
-    /// Unsent bytes in `pieces`.
-    queued: usize,
+}
+
+/// Pieces, never none, and their bytes in all.
+#[derive(Debug, Default)]
+struct Queue {
+    pieces: VecDeque<Piece>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -117,17 +122,19 @@ impl Output {
     }
 
     fn queue(&mut self, piece: Piece) {
-        if self.pieces.is_empty() {
-            // What was sent of the tail was sent of this piece.
-            self.queued = 0;
-        }
-        self.queued += piece.bytes().len();
-        self.pieces.push_back(piece);
+        // What was sent of the tail was sent of this piece, if it is the first.
+        let queue = self.queue.get_or_insert_default();
+        queue.bytes += piece.bytes().len();
+        queue.pieces.push_back(piece);
+    }
+
+    fn queued(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.bytes)
     }
 
     /// Number of bytes not sent.
     pub fn len(&self) -> usize {
-        self.queued + self.tail.len() - self.sent
+        self.queued() + self.tail.len() - self.sent
     }
 
     /// Whether all is sent.
@@ -137,13 +144,14 @@ impl Output {
 
     /// The next bytes to send: as many as lie together. Empty when all is sent.
     pub fn next(&self) -> &[u8] {
-        let first = self.pieces.front().map_or(&self.tail[..], Piece::bytes);
-        &first[self.sent..]
+        let first = self.queue.as_ref().and_then(|queue| queue.pieces.front());
+        &first.map_or(&self.tail[..], Piece::bytes)[self.sent..]
     }
 
     /// A copy of all that is not sent.
     pub fn to_vec(&self) -> Vec<u8> {
-        let pieces = self.pieces.iter().map(Piece::bytes);
+        let pieces = self.queue.iter().flat_map(|queue| &queue.pieces);
+        let pieces = pieces.map(Piece::bytes);
         let all: Vec<&[u8]> = pieces.chain([&self.tail[..]]).collect();
         all.concat().split_off(self.sent)
     }
@@ -152,20 +160,21 @@ impl Output {
     /// [`Output::recycle`].
     pub fn advance(&mut self, count: usize) {
         self.sent += count;
-        match self.pieces.front() {
-            Some(piece) => {
-                let len = piece.bytes().len();
-                if self.sent >= len {
-                    self.sent = 0;
-                    self.queued -= len;
-                    self.pieces.pop_front();
-                }
-            }
-            None if self.sent >= self.tail.len() => {
+        let Some(queue) = &mut self.queue else {
+            if self.sent >= self.tail.len() {
                 self.tail.clear();
                 self.sent = 0;
             }
-            None => {}
+            return;
+        };
+        let first_bytes = queue.pieces.front().map_or(0, |piece| piece.bytes().len());
+        if self.sent >= first_bytes {
+            self.sent = 0;
+            queue.bytes -= first_bytes;
+            queue.pieces.pop_front();
+            if queue.pieces.is_empty() {
+                self.queue = None;
+            }
         }
     }
 
@@ -196,7 +205,6 @@ impl Output {
         const SPARE_MAX: usize = 64;
         if self.is_empty() {
             let tail = std::mem::take(&mut self.tail);
-            self.pieces = VecDeque::new();
             if (1..=KEEP_BYTES_MAX).contains(&tail.capacity()) && spare.len() < SPARE_MAX {
                 spare.push(tail);
             }
@@ -205,8 +213,7 @@ impl Output {
 
     /// Forgets what is not sent, and keeps the memory for what comes next.
     pub fn clear_kept(&mut self) {
-        self.pieces.clear();
-        self.queued = 0;
+        self.queue = None;
         self.sent = 0;
         self.tail.clear();
     }
@@ -218,7 +225,7 @@ impl Output {
 
     /// Bytes of memory that it holds; shared values count, since they would go if it did not hold them.
     pub fn heap_bytes(&self) -> usize {
-        self.queued + self.tail.capacity()
+        self.queued() + self.tail.capacity()
     }
 }
 

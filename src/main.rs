@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use daemon::notify::Notifier;
-use daemon::{data, limits, logger, settings, signals, transfer, usage};
+use daemon::{data, footprint, limits, logger, settings, signals, transfer, usage};
 use log::{info, warn};
 use pentad::allocator::{Counting, allocated_bytes};
 use pentad::{BindError, Server};
@@ -93,6 +93,7 @@ fn run(settings: settings::Settings) -> Result<(), Box<dyn std::error::Error>> {
         "is ready"
     };
     info!("pentad {} {state}", env!("CARGO_PKG_VERSION"));
+    footprint::release_start_code();
     turn_until_stopped(&mut server, &hangup)?;
     // A client that does not read must not decide how the daemon ends.
     if !server.run(Duration::from_millis(settings.grace_ms))? {
