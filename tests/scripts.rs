@@ -42,15 +42,18 @@ fn eval(script: &str) -> Request {
     request(&["EVAL", script, "2", "k1", "k2", "a1", "a2"])
 }
 
-#[test]
-fn scripts_answer_what_they_answer_in_redis() {
-    // JSON that is 1000 levels deep takes more stack in a debug build than test threads have.
+/// JSON that is 1000 levels deep takes more stack in a debug build than test threads have.
+fn with_much_stack(run: fn()) {
     const STACK_BYTES: usize = 32 * 1024 * 1024;
     let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
-    let run = thread.spawn(compare_scripts_of_file).expect("a thread");
-    if let Err(panic) = run.join() {
+    if let Err(panic) = thread.spawn(run).expect("a thread").join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+#[test]
+fn scripts_answer_what_they_answer_in_redis() {
+    with_much_stack(compare_scripts_of_file);
 }
 
 fn compare_scripts_of_file() {
@@ -383,6 +386,10 @@ fn a_script_that_has_written_cannot_be_killed_and_without_a_host_it_is_ended() {
 
 #[test]
 fn memory_and_stacks_have_an_end() {
+    with_much_stack(run_bombs);
+}
+
+fn run_bombs() {
     let scripts = [
         "local s = 'x' while true do s = s .. s end",
         "local t = {} while true do t[#t + 1] = string.rep('x', 1000000) .. #t end",
@@ -399,6 +406,16 @@ fn memory_and_stacks_have_an_end() {
         "local t = setmetatable({}, {__index = function(t, k) return t[k] end}) return t.x",
         "return unpack({}, 1, 1e8)",
         "return coroutine.wrap(function() return coroutine.wrap(function() error({}) end)() end)()",
+        "local t = {} while true do t[#t + 1] = {} end",
+        "local s = string.rep('x', 1e6) local t = {} for i = 1, 1e4 do t[i] = s end return #cjson.encode(t)",
+        "local s = string.rep('x', 1e6) local t = {} for i = 1, 1e4 do t[i] = s end return #cmsgpack.pack(t)",
+        "local s = string.rep('x', 1e6) local t = {} for i = 1, 1e4 do t[i] = s end return #table.concat(t)",
+        "local s = string.rep('x', 1e6) local t = {} for i = 1, 2000 do t[i] = s end \
+         return #struct.pack(string.rep('s', 2000), unpack(t))",
+        "local s = string.rep('x', 1e6) local t = {} for i = 1, 2000 do t[i] = s end return redis.call('DEL', unpack(t))",
+        "local s = string.rep('x', 1e6) return #string.gsub(s, 'x', s)",
+        "collectgarbage('stop') local t = {} while true do t = {t} end",
+        "local c = {} for i = 1, 1e6 do c[i] = coroutine.create(print) end",
         "error({foo = 1})",
         "error(setmetatable({}, {__tostring = function() error('x') end}))",
     ];
@@ -473,4 +490,21 @@ fn nothing_is_left_for_other_scripts_and_nothing_gets_out() {
         answer.escape_ascii().to_string(),
         "*4\\r\\n$1\\r\\nX\\r\\n$40\\r\\nda39a3ee5e6b4b0d3255bfef95601890afd80709\\r\\n$3\\r\\n[1]\\r\\n:314\\r\\n"
     );
+}
+
+#[test]
+fn a_reply_without_end_ends_its_client_alone() {
+    let mut driven = Driven::new();
+    let other = driven.open(Scheme::Resp);
+    let scripts = [
+        "local s = string.rep('x', 1e6) local t = {} for i = 1, 1e4 do t[i] = s end return t",
+        "local t = {1} for i = 1, 60 do t = {t, t} end return t",
+    ];
+    for script in scripts {
+        let id = driven.open(Scheme::Resp);
+        driven.engine.receive(id, &encode(&["EVAL", script, "0"]));
+        assert!(driven.engine.is_finished(id), "{script}");
+        driven.engine.close(id);
+        assert_eq!(driven.send(other, b"PING\r\n"), b"+PONG\r\n");
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mlua::{Lua, MultiValue, Table, Value};
 
 use super::arguments::{push_number, type_name};
-use super::{Arguments, raise};
+use super::{Arguments, Work, raise};
 use crate::number::parse_f64_prefix;
 
 /// How JSON is read and written; every instance (`cjson.new`) has its own.
@@ -68,6 +68,7 @@ pub fn open(lua: &Lua) -> mlua::Result<Table> {
                 lua,
                 settings: &settings,
                 out: Vec::new(),
+                work: Work::new(lua),
             };
             encoder.value(arguments.value(1), 0)?;
             lua.create_string(encoder.out)
@@ -232,10 +233,12 @@ struct Encoder<'a> {
     lua: &'a Lua,
     settings: &'a Settings,
     out: Vec<u8>,
+    work: Work<'a>,
 }
 
 impl Encoder<'_> {
     fn value(&mut self, value: &Value, depth: i32) -> mlua::Result<()> {
+        self.work.step(self.out.len())?;
         match value {
             Value::String(string) => self.string(&string.as_bytes()),
             Value::Integer(integer) => self.number(*integer as f64)?,
@@ -281,21 +284,24 @@ impl Encoder<'_> {
     }
 
     /// The length of the array that a table is; `None` when it is none.
-    fn array_len(&self, table: &Table) -> mlua::Result<Option<i64>> {
+    fn array_len(&mut self, table: &Table) -> mlua::Result<Option<i64>> {
         let (mut most, mut items) = (0_i64, 0_i64);
-        let mut is_array = true;
+        let (mut is_array, mut stopped) = (true, Ok(()));
+        let (work, made_bytes) = (&mut self.work, self.out.len());
         // An error ends the iteration; which one does not matter.
         let _ = table.for_each(|key: Value, _: Value| match key {
             Value::Integer(place) if place >= 1 => {
                 most = most.max(place);
                 items += 1;
-                Ok(())
+                stopped = work.step(made_bytes);
+                stopped.clone()
             }
             _ => {
                 is_array = false;
                 Err(mlua::Error::StackError)
             }
         });
+        stopped?;
         if !is_array {
             return Ok(None);
         }
@@ -311,15 +317,16 @@ impl Encoder<'_> {
 
     fn object(&mut self, table: &Table, depth: i32) -> mlua::Result<()> {
         self.out.push(b'{');
-        for (index, (key, value)) in super::pairs_of(table)?.iter().enumerate() {
+        for (index, pair) in table.pairs::<Value, Value>().enumerate() {
+            let (key, value) = pair?;
             if index > 0 {
                 self.out.push(b',');
             }
-            match key {
+            match &key {
                 Value::String(key) => self.string(&key.as_bytes()),
                 Value::Integer(_) | Value::Number(_) => {
                     self.out.push(b'"');
-                    self.number(super::as_number(key).unwrap_or_default())?;
+                    self.number(super::as_number(&key).unwrap_or_default())?;
                     self.out.push(b'"');
                 }
                 other => {
@@ -328,7 +335,7 @@ impl Encoder<'_> {
                 }
             }
             self.out.push(b':');
-            self.value(value, depth)?;
+            self.value(&value, depth)?;
         }
         self.out.push(b'}');
         Ok(())
@@ -392,6 +399,7 @@ struct Decoder<'a> {
     text: &'a [u8],
     at: usize,
     depth: i32,
+    work: Work<'a>,
 }
 
 enum Token {
@@ -437,6 +445,7 @@ impl<'a> Decoder<'a> {
             text,
             at: 0,
             depth: 0,
+            work: Work::new(lua),
         }
     }
 
@@ -462,6 +471,7 @@ impl<'a> Decoder<'a> {
     }
 
     fn value(&mut self, token: (Token, usize)) -> mlua::Result<Value> {
+        self.work.step(self.at)?;
         match token.0 {
             Token::String(string) => self.lua.create_string(string).map(Value::String),
             Token::Number(number) => Ok(Value::Number(number)),

@@ -2,7 +2,7 @@
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::{Arguments, raise};
+use super::{Arguments, Work, raise};
 
 /// Tables in tables beyond this depth are written as nil.
 const ENCODE_DEPTH_MAX: usize = 16;
@@ -27,14 +27,15 @@ fn pack(lua: &Lua, values: MultiValue) -> mlua::Result<mlua::LuaString> {
     if values.is_empty() {
         return Err(Arguments::new(lua, "pack", &values).wrong(0, "MessagePack pack needs input."));
     }
-    let mut out = Vec::new();
+    let (mut out, mut work) = (Vec::new(), Work::new(lua));
     for value in &values {
-        encode(&mut out, value, 0)?;
+        encode(&mut out, &mut work, value, 0)?;
     }
     lua.create_string(out)
 }
 
-fn encode(out: &mut Vec<u8>, value: &Value, depth: usize) -> mlua::Result<()> {
+fn encode(out: &mut Vec<u8>, work: &mut Work<'_>, value: &Value, depth: usize) -> mlua::Result<()> {
+    work.step(out.len())?;
     match value {
         Value::String(string) => {
             let bytes = string.as_bytes();
@@ -47,7 +48,7 @@ fn encode(out: &mut Vec<u8>, value: &Value, depth: usize) -> mlua::Result<()> {
         Value::Boolean(value) => out.push(if *value { 0xC3 } else { 0xC2 }),
         Value::Integer(integer) => encode_integer(out, *integer),
         Value::Number(number) => encode_number(out, *number),
-        Value::Table(table) if depth < ENCODE_DEPTH_MAX => encode_table(out, table, depth)?,
+        Value::Table(table) if depth < ENCODE_DEPTH_MAX => encode_table(out, work, table, depth)?,
         _ => out.push(0xC0),
     }
     Ok(())
@@ -116,7 +117,12 @@ fn encode_number(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-fn encode_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<()> {
+fn encode_table(
+    out: &mut Vec<u8>,
+    work: &mut Work<'_>,
+    table: &Table,
+    depth: usize,
+) -> mlua::Result<()> {
     let mut count = 0_usize;
     let mut most = Some(0.0_f64);
     table.for_each(|key: Value, _: Value| {
@@ -126,7 +132,7 @@ fn encode_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<
             _ => None,
         };
         most = most.zip(place).map(|(most, place)| most.max(place));
-        Ok(())
+        work.step(out.len())
     })?;
     if most == Some(count as f64) {
         match count {
@@ -134,7 +140,7 @@ fn encode_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<
             _ => header(out, count, [None, Some(0xDC), Some(0xDD)]),
         }
         for place in 1..=count {
-            encode(out, &table.get(place)?, depth + 1)?;
+            encode(out, work, &table.get(place)?, depth + 1)?;
         }
         return Ok(());
     }
@@ -142,9 +148,10 @@ fn encode_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<
         0..16 => out.push(0x80 | count as u8),
         _ => header(out, count, [None, Some(0xDE), Some(0xDF)]),
     }
-    for (key, value) in super::pairs_of(table)? {
-        encode(out, &key, depth + 1)?;
-        encode(out, &value, depth + 1)?;
+    for pair in table.pairs::<Value, Value>() {
+        let (key, value) = pair?;
+        encode(out, work, &key, depth + 1)?;
+        encode(out, work, &value, depth + 1)?;
     }
     Ok(())
 }
@@ -190,6 +197,7 @@ fn unpack_some(arguments: &Arguments<'_>, limit: i32, offset: i64) -> mlua::Resu
     let mut decoder = Decoder {
         lua,
         data: &data[start..],
+        work: Work::new(lua),
     };
     let mut results = Vec::new();
     while !decoder.data.is_empty() && results.len() < most {
@@ -217,10 +225,12 @@ fn invalid_request(lua: &Lua, offset: i32, len: usize) -> mlua::Error {
 struct Decoder<'a> {
     lua: &'a Lua,
     data: &'a [u8],
+    work: Work<'a>,
 }
 
 impl<'a> Decoder<'a> {
     fn value(&mut self, depth: usize) -> mlua::Result<Value> {
+        self.work.step(0)?;
         let [code] = self.take()?;
         Ok(match code {
             0x00..=0x7F => Value::Integer(code.into()),

@@ -51,6 +51,53 @@ pub type Pulse = Arc<dyn Fn(&Lua) -> mlua::Result<()> + Send + Sync>;
 /// Steps of work in one function after which the pulse is felt.
 const STEPS_PER_PULSE: u64 = 100_000;
 
+/// Values after which a function written in Rust feels the pulse, and bytes that count as one.
+const VALUES_PER_PULSE: usize = 1000;
+/// See [`VALUES_PER_PULSE`].
+const BYTES_PER_VALUE: usize = 64;
+/// Bytes of what a function written in Rust makes, at most: so much is no longer counted by Lua, which gets all of it
+/// at once, and may have grown from few strings that were named often.
+pub const MADE_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+/// The work of one call of a function written in Rust, which may be long: it can be interrupted, and what it makes is
+/// bounded.
+pub struct Work<'l> {
+    lua: &'l Lua,
+    values: usize,
+    bytes: usize,
+}
+
+impl<'l> Work<'l> {
+    /// Work that begins.
+    pub fn new(lua: &'l Lua) -> Self {
+        Work {
+            lua,
+            values: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Another value, with which so many bytes are made or read. An error ends the call.
+    pub fn step(&mut self, bytes: usize) -> mlua::Result<()> {
+        if bytes > MADE_BYTES_MAX {
+            return Err(mlua::Error::MemoryError("not enough memory".to_owned()));
+        }
+        self.values += 1 + bytes.saturating_sub(self.bytes) / BYTES_PER_VALUE;
+        self.bytes = bytes;
+        if self.values >= VALUES_PER_PULSE {
+            self.values = 0;
+            let pulse = self
+                .lua
+                .app_data_ref::<Pulse>()
+                .map(|pulse| Pulse::clone(&pulse));
+            if let Some(pulse) = pulse {
+                return pulse(self.lua);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What the sandbox is made with.
 #[derive(Debug)]
 pub struct Host {
@@ -69,6 +116,7 @@ pub fn new() -> mlua::Result<Lua> {
 
 /// Sets the sandbox up; what it returns is described at its end (`sandbox.lua`).
 pub fn open(lua: &Lua, host: &Host, pulse: &Pulse) -> mlua::Result<Table> {
+    lua.set_app_data(Pulse::clone(pulse));
     let native = lua.create_table()?;
     native.raw_set("told", lua.create_function(told)?)?;
     native.raw_set("place", lua.create_function(place)?)?;
@@ -183,17 +231,6 @@ pub fn error_table(lua: &Lua, text: &str) -> mlua::Result<Table> {
     table.raw_set("err", text)?;
     table.raw_set("ignore_error_stats_update", true)?;
     Ok(table)
-}
-
-/// All pairs of a table. To go through them while others are gone through within would nest calls of Lua, of which
-/// there can be few.
-fn pairs_of(table: &Table) -> mlua::Result<Vec<(Value, Value)>> {
-    let mut pairs = Vec::new();
-    table.for_each(|key, value| {
-        pairs.push((key, value));
-        Ok(())
-    })?;
-    Ok(pairs)
 }
 
 fn copy(lua: &Lua, table: Table) -> mlua::Result<Table> {

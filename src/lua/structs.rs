@@ -2,7 +2,7 @@
 
 use mlua::{Lua, MultiValue, Table, Value};
 
-use super::{Arguments, raise};
+use super::{Arguments, Work, raise};
 
 /// The longest integer, in bytes.
 const INTEGER_BYTES_MAX: usize = 32;
@@ -120,7 +120,9 @@ fn pack(lua: &Lua, values: MultiValue) -> mlua::Result<mlua::LuaString> {
     let mut packed: Vec<u8> = Vec::new();
     let mut total = 0;
     let mut place = 2;
+    let mut work = Work::new(lua);
     while let Some((option, mut size)) = format.next(lua)? {
+        work.step(packed.len())?;
         let padding = format.padding(total, option, size);
         total += padding;
         packed.resize(packed.len() + padding, 0);

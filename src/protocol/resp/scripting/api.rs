@@ -127,6 +127,11 @@ fn status_reply(lua: &Lua, values: MultiValue) -> mlua::Result<Table> {
     Ok(table)
 }
 
+/// Of what scripts have logged more is left out.
+const LOGGED_VALUES_MAX: usize = 100;
+/// Bytes of one value.
+const LOGGED_BYTES_MAX: usize = 1024;
+
 fn log(_: &Lua, values: MultiValue) -> mlua::Result<()> {
     if values.len() < 2 {
         return Err(raised("redis.log() requires two arguments or more."));
@@ -137,8 +142,13 @@ fn log(_: &Lua, values: MultiValue) -> mlua::Result<()> {
     let words: Vec<String> = values
         .iter()
         .skip(1)
+        .take(LOGGED_VALUES_MAX)
         .filter_map(|value| match value {
-            Value::String(text) => Some(text.to_string_lossy()),
+            Value::String(text) => {
+                let text = text.as_bytes();
+                let shown = &text[..text.len().min(LOGGED_BYTES_MAX)];
+                Some(String::from_utf8_lossy(shown).into_owned())
+            }
             value => crate::lua::as_number(value)
                 .map(|number| String::from_utf8_lossy(&crate::lua::number_text(number)).into()),
         })

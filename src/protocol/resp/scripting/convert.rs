@@ -10,6 +10,8 @@ use crate::protocol::resp::Reply;
 
 /// Tables in one another that a reply may be made of.
 const DEPTH_MAX: usize = 1000;
+/// Values that a reply may be made of.
+const VALUES_MAX: usize = 10_000_000;
 
 /// The text of an error, if a reply is one.
 pub fn error_of(reply: &[u8]) -> Option<Cow<'static, str>> {
@@ -136,12 +138,36 @@ fn length(text: &[u8]) -> Option<usize> {
     parse_i64(text).and_then(|len| usize::try_from(len).ok())
 }
 
-/// Writes what a script gives as a reply. `resp3`: the script has asked for RESP3 (`redis.setresp`).
-pub fn to_reply(reply: &mut Reply<'_>, value: &Value, resp3: bool) -> mlua::Result<()> {
-    write(reply, value, resp3, 0)
+/// Writes what a script gives as a reply, of so many bytes at most. `resp3`: the script has asked for RESP3
+/// (`redis.setresp`). After an error some of it may have been written.
+pub fn to_reply(
+    reply: &mut Reply<'_>,
+    value: &Value,
+    resp3: bool,
+    bytes_max: usize,
+) -> mlua::Result<()> {
+    let mut room = Room {
+        values: VALUES_MAX,
+        end: reply.out.len().saturating_add(bytes_max),
+        resp3,
+    };
+    write(reply, value, &mut room, 0)
 }
 
-fn write(reply: &mut Reply<'_>, value: &Value, resp3: bool, depth: usize) -> mlua::Result<()> {
+/// How much more can be written. Few tables that are in one another several times are a reply without end.
+struct Room {
+    values: usize,
+    /// How long the output may become.
+    end: usize,
+    resp3: bool,
+}
+
+fn write(reply: &mut Reply<'_>, value: &Value, room: &mut Room, depth: usize) -> mlua::Result<()> {
+    let resp3 = room.resp3;
+    room.values = room.values.saturating_sub(1);
+    if room.values == 0 || reply.out.len() > room.end {
+        return Err(mlua::Error::runtime("the reply is too long"));
+    }
     match value {
         Value::String(string) => reply.bulk(&string.as_bytes()),
         Value::Boolean(value) if resp3 => reply.boolean(*value),
@@ -149,7 +175,7 @@ fn write(reply: &mut Reply<'_>, value: &Value, resp3: bool, depth: usize) -> mlu
         Value::Integer(integer) => reply.integer(*integer),
         Value::Number(number) => reply.integer(to_c_long(*number)),
         Value::Table(_) if depth >= DEPTH_MAX => reply.error("ERR reached lua stack limit"),
-        Value::Table(table) => write_table(reply, table, resp3, depth)?,
+        Value::Table(table) => write_table(reply, table, room, depth)?,
         _ => reply.null(),
     }
     Ok(())
@@ -158,7 +184,7 @@ fn write(reply: &mut Reply<'_>, value: &Value, resp3: bool, depth: usize) -> mlu
 fn write_table(
     reply: &mut Reply<'_>,
     table: &Table,
-    resp3: bool,
+    room: &mut Room,
     depth: usize,
 ) -> mlua::Result<()> {
     if let Value::String(text) = table.raw_get("err")? {
@@ -192,40 +218,29 @@ fn write_table(
         return Ok(());
     }
     if let Value::Table(map) = table.raw_get("map")? {
-        let mut pairs: Vec<(Value, Value)> = Vec::new();
-        map.for_each(|key, value| {
-            pairs.push((key, value));
-            Ok(())
-        })?;
-        reply.map(pairs.len());
-        for (key, value) in &pairs {
-            write(reply, key, resp3, depth + 1)?;
-            write(reply, value, resp3, depth + 1)?;
+        reply.map(map.pairs::<Value, Value>().count());
+        for pair in map.pairs::<Value, Value>() {
+            let (key, value) = pair?;
+            write(reply, &key, room, depth + 1)?;
+            write(reply, &value, room, depth + 1)?;
         }
         return Ok(());
     }
     if let Value::Table(set) = table.raw_get("set")? {
-        let mut members: Vec<Value> = Vec::new();
-        set.for_each(|member: Value, _: Value| {
-            members.push(member);
-            Ok(())
-        })?;
-        reply.set(members.len());
-        for member in &members {
-            write(reply, member, resp3, depth + 1)?;
+        reply.set(set.pairs::<Value, Value>().count());
+        for pair in set.pairs::<Value, Value>() {
+            write(reply, &pair?.0, room, depth + 1)?;
         }
         return Ok(());
     }
-    let mut items: Vec<Value> = Vec::with_capacity(table.raw_len());
-    loop {
-        match table.raw_get(items.len() + 1)? {
-            Value::Nil => break,
-            item => items.push(item),
-        }
+    // They are looked at twice: Lua can only hold some thousand values for others at once.
+    let mut count = 0;
+    while !table.raw_get::<Value>(count + 1)?.is_nil() {
+        count += 1;
     }
-    reply.array(items.len());
-    for item in &items {
-        write(reply, item, resp3, depth + 1)?;
+    reply.array(count);
+    for place in 1..=count {
+        write(reply, &table.raw_get(place)?, room, depth + 1)?;
     }
     Ok(())
 }

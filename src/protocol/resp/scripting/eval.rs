@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use log::warn;
 use mlua::Value;
 
 use super::machine::{Ended, INSTRUCTIONS_PER_PULSE, Machine};
@@ -175,8 +176,23 @@ pub fn with_run(
     let name = what.name.clone();
     let (ended, resp3) = in_script(cx, args, what, run);
     let answered = match ended {
-        Ended::Value(value) => convert::to_reply(&mut cx.reply(), &value, resp3)
-            .map_err(|error| CommandError::err(format_args!("Error running script: {error}"))),
+        Ended::Value(value) => {
+            let before = cx.out.len();
+            let bytes_max = cx.hub.limits.output_bytes_max;
+            match convert::to_reply(&mut cx.reply(), &value, resp3, bytes_max) {
+                Ok(()) => Ok(()),
+                Err(error) if cx.out.len() == before => Err(CommandError::err(format_args!(
+                    "Error running script: {error}"
+                ))),
+                Err(error) => {
+                    // What has been written of it is no reply.
+                    warn!("a client is dropped because of what its script gave: {error}");
+                    cx.hub.stats.output_limit_disconnections += 1;
+                    cx.client.doomed = true;
+                    Ok(())
+                }
+            }
+        }
         Ended::Error(error) => {
             let text = describe(&error, &name);
             cx.hub.stats.count_error(&String::from_utf8_lossy(&text));

@@ -3,6 +3,7 @@
 //! There is one for all scripts and functions of a server, made when it is first needed. While a script runs, its
 //! [`Run`] is lent to the functions of `redis`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -33,6 +34,8 @@ pub struct Machine {
     /// Functions, by their names.
     functions: HashMap<Vec<u8>, Function>,
     registered: loading::Registered,
+    /// What a collection of garbage that seemed due has left.
+    kept_bytes: Cell<usize>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -81,6 +84,7 @@ impl Machine {
             scripts: HashMap::new(),
             functions: HashMap::new(),
             registered,
+            kept_bytes: Cell::new(0),
             lua,
         })
     }
@@ -151,6 +155,7 @@ impl Machine {
         let _ = self.lua.set_memory_limit(limit);
         let result = self.lent.lend(run, call);
         let _ = self.lua.set_memory_limit(0);
+        self.collect_much(limit);
         if run.was_paced() {
             // If this fails, the next script is looked at more often than it need be.
             let _ = arm(&self.lua, &self.lent, INSTRUCTIONS_PER_PULSE);
@@ -162,6 +167,17 @@ impl Machine {
             Ok((true, value)) => Ended::Value(value),
             Ok((false, error)) => Ended::Error(error),
             Err(error) => Ended::Failed(error),
+        }
+    }
+
+    /// Collects garbage if there is so much of it that the next scripts would have little of what they may have. (Lua 5.1
+    /// does not collect when memory runs out: it fails.)
+    fn collect_much(&self, limit_bytes: usize) {
+        let much_bytes = (limit_bytes / 4).max(2 * self.kept_bytes.get());
+        if limit_bytes > 0 && self.lua.used_memory() > much_bytes {
+            // What a finalizer of a script raises is its own business; there are none in the sandbox.
+            let _ = self.lua.gc_collect();
+            self.kept_bytes.set(self.lua.used_memory());
         }
     }
 

@@ -126,7 +126,7 @@ impl Run<'_> {
     /// What `redis.acl_check_cmd` is asked for: whether the command may be run; `None` when there is no such command.
     pub fn is_allowed(&mut self, values: &MultiValue) -> Result<Option<bool>, String> {
         self.words
-            .fill(values)
+            .fill(values, self.cx.hub.limits.request_bytes_max)
             .map_err(|text| format!("ERR {text}"))?;
         let args = self.words.args();
         let command = find(args, self.cx.hub);
@@ -134,7 +134,8 @@ impl Run<'_> {
     }
 
     fn run_command(&mut self, values: &MultiValue) -> Result<(), Cow<'static, str>> {
-        if let Err(text) = self.words.fill(values) {
+        let bytes_max = self.cx.hub.limits.request_bytes_max;
+        if let Err(text) = self.words.fill(values, bytes_max) {
             return Err(text.into());
         }
         let args = self.words.args();
@@ -306,16 +307,22 @@ impl<'a> Aside<'a> {
 }
 
 impl Words {
-    /// Takes a command's arguments from a script.
-    fn fill(&mut self, values: &MultiValue) -> Result<(), &'static str> {
+    /// Takes a command's arguments from a script: no more bytes than a request may have.
+    fn fill(&mut self, values: &MultiValue, bytes_max: usize) -> Result<(), &'static str> {
         self.bytes.clear();
         self.spans.clear();
         if values.is_empty() {
             return Err("ERR Please specify at least one argument for this redis lib call");
         }
         for value in values {
+            const TOO_LONG: &str = "ERR Lua redis lib command arguments are too long";
             let start = self.bytes.len();
             match value {
+                Value::String(string)
+                    if string.as_bytes().len() > bytes_max - start.min(bytes_max) =>
+                {
+                    return Err(TOO_LONG);
+                }
                 Value::String(string) => self.bytes.extend_from_slice(&string.as_bytes()),
                 Value::Integer(integer) => push_f64_g17(&mut self.bytes, *integer as f64),
                 Value::Number(number) => {
@@ -330,7 +337,7 @@ impl Words {
             }
             let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(self.bytes.len()))
             else {
-                return Err("ERR Lua redis lib command arguments are too long");
+                return Err(TOO_LONG);
             };
             self.spans.push((start, end));
         }
