@@ -106,6 +106,7 @@ impl Cx<'_> {
     }
 
     /// Whether there was no room when the request that is being run began.
+    #[cfg(feature = "lua")]
     pub(crate) fn is_full(&self) -> bool {
         self.hub.is_full && self.hub.limits.memory_bytes_max > 0
     }
