@@ -200,6 +200,8 @@ impl Run<'_> {
             };
         };
         let now_us = clock.now().monotonic_us;
+        let since_us = now_us.saturating_sub(self.looked_us.max(started_us));
+        self.looked_us = now_us;
         if limit_ms > 0 && now_us.saturating_sub(started_us) >= limit_ms.saturating_mul(1000) {
             if self.load_time_ms.is_some() {
                 return self.end(LOAD_TIMEOUT);
@@ -208,18 +210,11 @@ impl Run<'_> {
                 if let Some(why) = self.serve_others(now_us) {
                     return self.end(why);
                 }
-                self.served_us = self
-                    .cx
-                    .hub
-                    .clock
-                    .as_ref()
-                    .map_or(now_us, |clock| clock.now().monotonic_us);
+                let clock = self.cx.hub.clock.as_ref();
+                self.served_us = clock.map_or(now_us, |clock| clock.now().monotonic_us);
                 self.looked_us = self.served_us;
-                return Verdict::GoOn;
             }
         }
-        let since_us = now_us.saturating_sub(self.looked_us.max(started_us));
-        self.looked_us = now_us;
         let pace = match since_us {
             0..SLOW_PULSE_US => INSTRUCTIONS_PER_PULSE,
             _ => SLOW_INSTRUCTIONS_PER_PULSE,
