@@ -1,8 +1,6 @@
 //! Memory: what `--maxmemory` does in each protocol, how good the choice of what goes is beside redis-server, and that
 //! absurd sizes are refused even where the system gives no memory.
 #![cfg(unix)]
-// Not all of what the tests share is used here.
-#![allow(unused_imports)]
 
 mod common;
 mod process;

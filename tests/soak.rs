@@ -3,10 +3,6 @@
 //! `PENTAD_SOAK_S` says how many seconds the coming and going lasts (5 unless told), `PENTAD_SEED` which it is.
 #![cfg(unix)]
 
-#[allow(
-    unused_imports,
-    reason = "it is shared, and here only part of it is needed"
-)]
 mod common;
 mod process;
 
