@@ -184,6 +184,7 @@ impl Reference {
                 Some(begin) => name.starts_with(begin),
                 None => name == *pattern,
             };
+            let known_before = absent.len();
             for name in self.names.iter().copied() {
                 let container = name.split('|').next().unwrap_or_default();
                 let is_told = container != name && !is_there(container);
@@ -192,6 +193,10 @@ impl Reference {
                     absent.push((name, *reason));
                 }
             }
+            assert!(
+                absent.len() > known_before,
+                "redis_7_2.txt says that {pattern} is not there, and it is"
+            );
         }
         for name in &self.names {
             let container = name.split('|').next().unwrap_or_default();
