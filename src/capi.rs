@@ -3,7 +3,7 @@
 //! Whatever a caller does wrong that can be seen - a null pointer, two threads in one server, a server that has
 //! panicked - is an error with a text, and no panic crosses the boundary. This module must not know commands or sockets.
 //!
-//! All `unsafe` code of the boundary is here and in [`reply`].
+//! All `unsafe` code of the boundary is here and in `capi/reply.rs`.
 #![allow(unsafe_code)]
 
 mod reply;
