@@ -1112,6 +1112,8 @@ fn inherit(
     let failed = |error| BindError::Bind(Box::new(listen.clone()), error);
     let taken = || -> io::Result<_> {
         let socket = Socket::from(crate::descriptor::inherited(number)?);
+        // Apple's systems do not tell; there the first `accept` does.
+        #[cfg(not(target_vendor = "apple"))]
         if !socket.is_listener()? {
             let why = "the descriptor is no listening socket";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
