@@ -253,23 +253,43 @@ fn range(cx: &mut Cx<'_>, args: Args<'_>, reverse: bool) -> Done {
     if options.filters.is_some() || options.labels != Labels::None {
         return Err(CommandError::Syntax);
     }
+    let mut room = Room::of(cx);
     let (keyspace, mut reply) = cx.split();
-    let samples = collect(keyspace.series(&key)?.ok_or(NO_KEY)?.query(&options.query))?;
+    let samples = room.collect(keyspace.series(&key)?.ok_or(NO_KEY)?.query(&options.query))?;
     push_samples(&mut reply, &samples);
     Ok(())
 }
 
-/// Samples that a reply may have; empty buckets could be any number.
-const SAMPLES_MAX: usize = 10_000_000;
+/// How many more samples a request may ask for: empty buckets could be any number.
+struct Room {
+    samples: usize,
+}
 
-fn collect(rows: impl Iterator<Item = Sample>) -> Result<Vec<Sample>, CommandError> {
-    let samples: Vec<Sample> = rows.take(SAMPLES_MAX + 1).collect();
-    if samples.len() > SAMPLES_MAX {
-        return Err(CommandError::text(
-            "ERR TSDB: the requested range holds too many buckets",
-        ));
+impl Room {
+    /// As many as its client could get, and not too many for those who wait meanwhile.
+    fn of(cx: &Cx<'_>) -> Self {
+        const SAMPLES_MAX: usize = 10_000_000;
+        let shortest_bytes = b"*2\r\n:0\r\n+0\r\n".len();
+        Room {
+            samples: SAMPLES_MAX.min(cx.hub.limits.output_bytes_max / shortest_bytes),
+        }
     }
-    Ok(samples)
+
+    fn collect(
+        &mut self,
+        samples: impl Iterator<Item = Sample>,
+    ) -> Result<Vec<Sample>, CommandError> {
+        let collected: Vec<Sample> = samples.take(self.samples + 1).collect();
+        match self.samples.checked_sub(collected.len()) {
+            Some(left) => {
+                self.samples = left;
+                Ok(collected)
+            }
+            None => Err(CommandError::text(
+                "ERR TSDB: the requested range holds too many buckets",
+            )),
+        }
+    }
 }
 
 fn push_samples(reply: &mut Reply<'_>, samples: &[Sample]) {
@@ -619,13 +639,14 @@ fn ranges(cx: &mut Cx<'_>, args: Args<'_>, reverse: bool) -> Done {
     if let Some((label, reducer)) = options.group {
         return grouped_ranges(cx, keys, &options, label, reducer);
     }
+    let mut room = Room::of(cx);
     let mut rows = Vec::with_capacity(keys.len());
     for name in keys {
         let key = cx.key(&name);
         let Ok(Some(series)) = cx.keyspace.series(&key) else {
             continue;
         };
-        let samples = collect(series.query(&options.query))?;
+        let samples = room.collect(series.query(&options.query))?;
         rows.push((name, series.labels().to_vec(), samples));
     }
     let aggregator = options
@@ -672,6 +693,7 @@ fn grouped_ranges(
         count: None,
         ..options.query.clone()
     };
+    let mut room = Room::of(cx);
     let mut groups: BTreeMap<Vec<u8>, Group> = BTreeMap::new();
     for name in keys {
         let key = cx.key(&name);
@@ -681,7 +703,7 @@ fn grouped_ranges(
         let Some(value) = series.label(label).map(<[u8]>::to_vec) else {
             continue;
         };
-        let samples = collect(series.query(&each))?;
+        let samples = room.collect(series.query(&each))?;
         let group = groups.entry(value).or_default();
         group.sources.push(name);
         group.samples.push(samples);
