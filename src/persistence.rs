@@ -212,7 +212,7 @@ impl Persistence {
             return Ok(false);
         };
         self.wanted = false;
-        if !storage.snapshot_begin(&scripting.changes())? {
+        if !storage.snapshot_begin(keyspace, &scripting.changes())? {
             storage.commit(keyspace, now)?;
             self.job_started_ms = now.monotonic_ms();
             self.changes_at_begin = keyspace.changes.count();
@@ -573,6 +573,15 @@ impl<'a> Loader<'a> {
             spans: Vec::new(),
             records: 0,
             groups: 0,
+        }
+    }
+
+    /// Says how many records are to come, as far as that is known: room is made for them at once.
+    pub fn expect(&mut self, records: u64) {
+        if let Some(engine) = &mut self.engine {
+            engine
+                .keyspace
+                .expect(usize::try_from(records).unwrap_or(usize::MAX));
         }
     }
 

@@ -165,6 +165,8 @@ pub struct Table {
     epoch: u8,
     /// Records of the other epoch: those that the snapshot still has to take.
     untaken: usize,
+    /// How many records segments that are made room in should have room for together.
+    expected: usize,
 }
 
 impl Table {
@@ -182,6 +184,7 @@ impl Table {
             keys: seed,
             epoch: 0,
             untaken: 0,
+            expected: 0,
         };
         table.push_segment(Segment::default());
         table
@@ -268,6 +271,40 @@ impl Table {
                 true
             });
         touched
+    }
+
+    /// Says that an empty table is about to get so many records, so that it need not grow step by step meanwhile. A table
+    /// that holds something takes no notice. O(number of segments).
+    pub fn expect(&mut self, len: usize) {
+        if self.len > 0 {
+            return;
+        }
+        self.expected = len;
+        while self.segments * SPLIT_ABOVE < len && self.level < LEVEL_MAX {
+            self.split_next();
+        }
+    }
+
+    /// As [`Table::touch_slot`], for a record that is to be added: if this is the first one of its segment, it makes room
+    /// for all that are expected there.
+    #[inline]
+    pub fn touch_room(&mut self, hash: u64) -> u32 {
+        let index = self.segment_of(hash);
+        if self.expected > 0 && self.segment(index).slots().is_empty() {
+            let depth = self.depth_of(index);
+            let expected = self.expected >> depth;
+            self.change_segment(index, |segment| segment.make_room(expected));
+        }
+        self.touch_slot(hash)
+    }
+
+    /// How many low bits of the hash the records of a segment have in common.
+    fn depth_of(&self, index: usize) -> u32 {
+        if index < self.split || index >= 1 << self.level {
+            self.level + 1
+        } else {
+            self.level
+        }
     }
 
     /// Finds the record of `key`. O(1).
@@ -558,11 +595,7 @@ impl Table {
         let mut left = count.max(1);
         loop {
             let index = self.segment_of(u64::from(place.prefix.reverse_bits()));
-            let depth = if index < self.split || index >= 1 << self.level {
-                self.level + 1
-            } else {
-                self.level
-            };
+            let depth = self.depth_of(index);
             let base = (index as u32).reverse_bits();
             if depth < place.depth || base != place.prefix {
                 place.tag = 0;

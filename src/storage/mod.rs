@@ -58,8 +58,12 @@ pub trait Storage: Send {
     /// what else there is, as changes that make it: they belong to the snapshot ([`Loader::complete`]). False when this
     /// storage has no use for a snapshot: then the next [`Storage::commit`], which follows at once, makes everything
     /// durable, whatever the policy.
-    fn snapshot_begin(&mut self, beside: &Group) -> Result<bool, StorageError> {
-        let _ = beside;
+    fn snapshot_begin(
+        &mut self,
+        keyspace: &Keyspace,
+        beside: &Group,
+    ) -> Result<bool, StorageError> {
+        let _ = (keyspace, beside);
         Ok(false)
     }
 

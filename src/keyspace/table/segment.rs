@@ -132,6 +132,13 @@ impl Segment {
         }
     }
 
+    /// Makes room in an empty segment for about so many records.
+    pub fn make_room(&mut self, len: usize) {
+        if self.len == 0 && len > 0 {
+            self.resize(len * 10 / 7);
+        }
+    }
+
     /// Says that the record of a slot has moved.
     #[inline]
     pub fn set_address(&mut self, index: usize, address: u64) {

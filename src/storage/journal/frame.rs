@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! file    magic "PENTADJ1" or "PENTADS1" · u64 · u64 · CRC-32C of all that, u32        (little endian)
+//!         the first number is that of the first group behind it; the second, of a journal, that of the first group which
+//!         need not be on the disk, and of a snapshot, how many records it is going to have
 //! frame   CRC-32C of what follows, u32 · length of the payload (varint) · payload
 //! ```
 //!

@@ -534,7 +534,11 @@ impl<D: Disk> Storage for Journal<D> {
         synced.map_err(|error| self.fail("sync", error))
     }
 
-    fn snapshot_begin(&mut self, beside: &Group) -> Result<bool, StorageError> {
+    fn snapshot_begin(
+        &mut self,
+        keyspace: &Keyspace,
+        beside: &Group,
+    ) -> Result<bool, StorageError> {
         if self.recovery.is_some() || self.broken.is_some() {
             return Ok(false);
         }
@@ -544,7 +548,8 @@ impl<D: Disk> Storage for Journal<D> {
             .map_err(|error| self.fail("begin a segment in", error))?;
         self.scratch.clear();
         push_group(&mut self.scratch, beside);
-        let picture = Picture::begin(&mut self.disk, self.next, &self.scratch)
+        let records = keyspace.len() as u64;
+        let picture = Picture::begin(&mut self.disk, self.next, records, &self.scratch)
             .map_err(|error| self.error("begin a snapshot in", error))?;
         self.picture = Some(picture);
         Ok(true)

@@ -24,6 +24,8 @@ use crate::varint::{Malformed, Reader};
 
 /// Bytes read at once, and handled in one step.
 const READ_BYTES: usize = 1024 * 1024;
+/// Bytes of the shortest record's image.
+const RECORD_BYTES_MIN: u64 = 3;
 /// Bytes that are checked for frames behind a bad place, at most.
 const SEARCH_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of frames that are written anew at most. There are more only if nobody cared for syncs (`no`).
@@ -242,7 +244,7 @@ impl Recovery {
                 self.reads_snapshot = false;
                 return Ok(false);
             };
-            self.source = Some(self.open(disk, name, first)?);
+            self.source = Some(self.open(disk, name, first, into)?);
         }
         let Some(mut source) = self.source.take() else {
             return Ok(false);
@@ -304,6 +306,7 @@ impl Recovery {
         disk: &mut D,
         name: String,
         first: u64,
+        into: &mut Loader<'_>,
     ) -> Result<Source, StorageError> {
         let file = disk
             .open(&name)
@@ -329,6 +332,10 @@ impl Recovery {
             JOURNAL_MAGIC
         };
         match read_header(magic, &source.bytes) {
+            Header::Good([number, records]) if number == first && self.reads_snapshot => {
+                // No record is shorter than that, whatever the header says.
+                into.expect(records.min(source.size / RECORD_BYTES_MIN));
+            }
             Header::Good([number, durable]) if number == first => {
                 self.required = self.required.max(durable);
             }

@@ -42,8 +42,13 @@ enum Stage {
 }
 
 impl Picture {
-    /// Of what there is before group `first`; the changes in `beside` make what is in no record.
-    pub fn begin<D: Disk>(disk: &mut D, first: u64, beside: &[u8]) -> io::Result<Self> {
+    /// Of what there is before group `first`, some `records`; the changes in `beside` make what is in none of them.
+    pub fn begin<D: Disk>(
+        disk: &mut D,
+        first: u64,
+        records: u64,
+        beside: &[u8],
+    ) -> io::Result<Self> {
         let file = disk.create(&temporary_name(first))?;
         let mut picture = Picture {
             file,
@@ -55,7 +60,7 @@ impl Picture {
             stage: Stage::Writing,
             frame: Vec::new(),
         };
-        let head = header(SNAPSHOT_MAGIC, [first, 0]);
+        let head = header(SNAPSHOT_MAGIC, [first, records]);
         let mut begun = picture.append(disk, &head);
         if begun.is_ok() && !beside.is_empty() {
             begun = picture.push(disk, &[&[BESIDE], beside]);

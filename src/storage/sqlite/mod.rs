@@ -342,7 +342,7 @@ impl Storage for Sqlite {
         self.receive(false).map_err(|error| self.fail(error))
     }
 
-    fn snapshot_begin(&mut self, _: &Group) -> Result<bool, StorageError> {
+    fn snapshot_begin(&mut self, _: &Keyspace, _: &Group) -> Result<bool, StorageError> {
         self.flush = true;
         Ok(false)
     }
