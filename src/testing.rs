@@ -256,13 +256,17 @@ impl TestServer {
         }
     }
 
-    /// Closes all connections, whatever their clients are doing.
+    /// Closes all connections, whatever their clients are doing; when it returns, they are closed.
     pub fn drop_clients(&self) {
-        self.with(|store| {
-            for id in store.clients() {
-                store.drop_client(id);
+        let last = self.with(|store| {
+            let clients = store.clients();
+            for id in &clients {
+                store.drop_client(*id);
             }
+            clients.into_iter().max()
         });
+        // That happens at the end of a turn.
+        while self.with(move |store| store.clients().into_iter().any(|id| Some(id) <= last)) {}
     }
 
     /// Closes the next `count` connections as soon as they are made.

@@ -277,13 +277,20 @@ impl Server {
             .map_err(|error| PyValueError::new_err(error.to_string()))
     }
 
-    /// For tests: closes all connections, whatever their clients are doing.
+    /// For tests: closes all connections, whatever their clients are doing; when it returns, they are closed.
     fn drop_clients(&self, py: Python<'_>) -> PyResult<()> {
-        self.with(py, 0, |store| {
-            for id in store.clients() {
-                store.drop_client(id);
+        let last = self.with(py, 0, |store| {
+            let clients = store.clients();
+            for id in &clients {
+                store.drop_client(*id);
             }
-        })
+            clients.into_iter().max()
+        })?;
+        // That happens at the end of a turn.
+        while self.with(py, 0, move |store| {
+            store.clients().into_iter().any(|id| Some(id) <= last)
+        })? {}
+        Ok(())
     }
 
     /// For tests: closes the next `count` connections as soon as they are made.
