@@ -1,6 +1,11 @@
 //! What fuzz targets (`fuzz/`) see of the inside. It exists only when they are built.
 
+use std::sync::LazyLock;
+
+use crate::acl::{Denied, Request, User};
+use crate::protocol::resp::command::access;
 use crate::protocol::resp::parse::{ParseLimits, Parsed, Parser, split_inline};
+use crate::protocol::resp::{FAMILIES, Table};
 
 /// The requests that the parser finds in bytes that come cut at these places (in order), and what is wrong with what
 /// follows.
@@ -38,4 +43,32 @@ pub fn resp_requests(input: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option
         }
     }
     (requests, None)
+}
+
+/// The line that describes a user with these rules and what the user may do, or what is wrong with the rules.
+pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Vec<String>), String> {
+    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
+    let user = User::new(b"name", false, &TABLE).with_rules(rules, &TABLE)?;
+    let answer = |answer: Result<(), Denied>| format!("{answer:?}");
+    let mut allowed = Vec::new();
+    for (number, command) in TABLE.numbered().iter().enumerate() {
+        for (arg, key_access) in [
+            (&b"get"[..], access::ACCESS),
+            (b"key", access::ACCESS),
+            (b"key", access::UPDATE),
+        ] {
+            allowed.push(answer(user.check(Request {
+                command,
+                number,
+                args: &[b"command", arg, b"channel"],
+                keys: &[(1, key_access)],
+            })));
+        }
+    }
+    for channel in [&b"channel"[..], b"news.*"] {
+        allowed.push(user.allows_channel(channel, true).to_string());
+        allowed.push(user.allows_channel(channel, false).to_string());
+    }
+    allowed.push(format!("{:?}", user.flags()));
+    Ok((user.describe(), allowed))
 }

@@ -324,7 +324,7 @@ def tail(peers, options):
     print("| latency from the intended time of sending, µs | p50 | p99 | p99.9 |")
     print("|---|--:|--:|--:|")
     for who, runs in got.items():
-        latencies = [run["targets"][0]["total"]["latency"] for run in runs]
+        latencies = [run["total"]["latency"] for run in runs]
         values = [statistics.median(latency[at] for latency in latencies) for at in ("p50_us", "p99_us", "p99_9_us")]
         print(f"| {who} | " + " | ".join(f"{value:.0f}" for value in values) + " |")
     print()
