@@ -84,7 +84,7 @@ impl Keyspace {
     /// Makes the key expire at this Unix time in ms; at once, when that is past. False when it does not exist or the
     /// condition does not hold. O(1).
     pub fn expire_at(&mut self, key: &Key<'_>, at_ms: i64, condition: ExpireCondition) -> bool {
-        let Some(at) = self.find(key) else {
+        let Some(mut at) = self.find(key) else {
             return false;
         };
         let now = self.table.expires_ms(at);
@@ -99,7 +99,7 @@ impl Keyspace {
             self.remove_at(key, at);
             self.changed(key, Class::Generic, "del", &[b"DEL", key.bytes]);
         } else {
-            self.set_expires_at(key, at, Some(at_ms));
+            self.set_expires_at(key, &mut at, Some(at_ms));
             let mut digits = [0; 20];
             let at = format_i64(at_ms, &mut digits);
             self.changed(
@@ -114,13 +114,13 @@ impl Keyspace {
 
     /// PERSIST: whether there was an expiry to remove. O(1).
     pub fn persist(&mut self, key: &Key<'_>) -> bool {
-        let Some(at) = self.find(key) else {
+        let Some(mut at) = self.find(key) else {
             return false;
         };
         if self.table.expires_ms(at).is_none() {
             return false;
         }
-        self.set_expires_at(key, at, None);
+        self.set_expires_at(key, &mut at, None);
         self.changed(key, Class::Generic, "persist", &[b"PERSIST", key.bytes]);
         true
     }

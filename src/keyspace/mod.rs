@@ -53,6 +53,7 @@ mod value;
 
 pub use bitmap_ops::FieldStep;
 pub use collection::{Collection, Open};
+pub(crate) use collections::dict::Lookahead;
 pub use collections::{Entry, Hash, KeyedState, List, Set, Settings, ZSet};
 pub use copy::Snapshot;
 pub use databases::Counts;
@@ -203,18 +204,32 @@ impl Keyspace {
         self.table.key(self.databases.space(db), bytes)
     }
 
-    /// Touches what lookups of keys with these hashes will read, so that the memory's answers arrive together instead of
+    /// Asks the memory for what lookups of keys with these hashes will read, so that its answers arrive together instead of
     /// one after another. A hint: nothing changes.
     #[inline]
     pub fn prefetch(&self, hashes: impl Iterator<Item = u64> + Clone) {
-        let mut sum = 0;
         for hash in hashes.clone() {
-            sum ^= self.table.touch_slot(hash);
+            self.table.prefetch_slot(hash);
         }
         for hash in hashes {
-            sum ^= u32::from(self.table.touch_record(hash));
+            self.table.prefetch_record(hash);
         }
-        std::hint::black_box(sum);
+    }
+
+    /// Where members of the key's collection can be looked up ahead, if it is one that is so large that this pays.
+    pub(crate) fn lookahead(&self, key: &Key<'_>) -> Option<&dyn Lookahead> {
+        /// Those with fewer members are in the processor's cache, or soon will be.
+        const MEMBERS_MIN: usize = 1000;
+        let Data::Value(value) = self.table.record(self.table.find(key)?).data else {
+            return None;
+        };
+        let (members, table) = match value {
+            Value::Hash(hash) => (hash.len(), hash.lookahead()),
+            Value::Set(set) => (set.len(), set.lookahead()),
+            Value::SortedSet(zset) => (zset.len(), zset.lookahead()),
+            _ => return None,
+        };
+        table.filter(|_| members >= MEMBERS_MIN)
     }
 
     /// The number that stands for a database within keys.
@@ -320,8 +335,8 @@ impl Keyspace {
     }
 
     /// Puts other data in a record's place; the old value is freed at leisure.
-    fn replace_at(&mut self, key: &Key<'_>, at: Position, data: NewData<'_>) {
-        self.before_change(at);
+    fn replace_at(&mut self, key: &Key<'_>, at: &mut Position, data: NewData<'_>) {
+        self.before_change(*at);
         let is_series = matches!(data, NewData::Value(Value::Series(_)));
         if let Some(old) = self.table.replace(at, data) {
             if let Value::Series(_) = old {
@@ -334,9 +349,9 @@ impl Keyspace {
         }
     }
 
-    fn set_expires_at(&mut self, key: &Key<'_>, at: Position, expires_ms: Option<i64>) {
-        self.before_change(at);
-        let had = self.table.expires_ms(at).is_some();
+    fn set_expires_at(&mut self, key: &Key<'_>, at: &mut Position, expires_ms: Option<i64>) {
+        self.before_change(*at);
+        let had = self.table.expires_ms(*at).is_some();
         self.databases
             .expiry_changed(key.space, had, expires_ms.is_some());
         self.table.set_expires_ms(at, expires_ms);

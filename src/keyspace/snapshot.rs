@@ -164,17 +164,15 @@ impl Keyspace {
         let mut batch = Vec::with_capacity(BATCH);
         let mut count = 0;
         while !reader.is_empty() {
-            let mut touched = 0;
             while batch.len() < BATCH && !reader.is_empty() {
                 let image = read_image(&mut reader, &self.settings)?;
                 if image.db >= self.databases.count() {
                     return Err(Malformed);
                 }
                 let key = self.key(image.db, image.key);
-                touched ^= self.table.touch_room(key.hash());
+                self.table.prefetch_room(key.hash());
                 batch.push((key, image));
             }
-            std::hint::black_box(touched);
             count += batch.len() as u64;
             for (key, image) in batch.drain(..) {
                 self.restore_one(&key, image);

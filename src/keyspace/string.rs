@@ -399,13 +399,13 @@ impl Keyspace {
                 };
                 self.insert(key, data, expires_ms);
             }
-            Some(at) => {
+            Some(mut at) => {
                 match expiry {
                     Expiry::Keep => {}
-                    Expiry::Clear => self.set_expires_at(key, at, None),
-                    Expiry::At(ms) => self.set_expires_at(key, at, Some(ms)),
+                    Expiry::Clear => self.set_expires_at(key, &mut at, None),
+                    Expiry::At(ms) => self.set_expires_at(key, &mut at, Some(ms)),
                 }
-                self.replace_at(key, at, data);
+                self.replace_at(key, &mut at, data);
                 self.mark_used(at);
             }
         }
@@ -467,7 +467,7 @@ impl Keyspace {
     pub(super) fn edit<R>(
         &mut self,
         key: &Key<'_>,
-        at: Position,
+        mut at: Position,
         len: usize,
         edit: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> R {
@@ -482,11 +482,11 @@ impl Keyspace {
         }
         let result = edit(&mut bytes);
         if bytes.len() > INLINE_VALUE_BYTES_MAX {
-            self.replace_at(key, at, NewData::Value(Value::string(bytes)));
+            self.replace_at(key, &mut at, NewData::Value(Value::string(bytes)));
         } else {
             self.replace_at(
                 key,
-                at,
+                &mut at,
                 NewData::Bytes {
                     bytes: &bytes,
                     raw: true,

@@ -34,6 +34,7 @@ use self::boxes::Boxes;
 use self::records::{Head, KIND_MASK, NewRecord, Records, read_u32, read_u64};
 use self::segment::{LEVEL_MAX, Segment, Slot, TAG_BITS, tag_of};
 use super::value::{Type, Value};
+use crate::memory::prefetch;
 
 /// Records per segment, on average, above which the next segment is split.
 const SPLIT_ABOVE: usize = 128;
@@ -76,13 +77,22 @@ impl<'a> Key<'a> {
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
+
+    /// Whether both are the same key.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Key<'_>) -> bool {
+        (self.hash, self.space, self.bytes) == (other.hash, other.space, other.bytes)
+    }
 }
 
-/// Where a record is. Good until the table is changed.
+/// Where a record is. Good until a record is added or removed, or this one is written anew: whatever does that keeps the
+/// position it was given true.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     segment: u32,
     slot: u32,
+    /// What the slot says, so that the slot need not be asked again.
+    address: u64,
 }
 
 /// What a record holds.
@@ -247,30 +257,30 @@ impl Table {
 
     #[inline]
     fn address(&self, at: Position) -> u64 {
-        let slots = self.segment(at.segment as usize).slots();
-        // A position is of a record: only in a broken table would this be the first record of all.
-        slots[at.slot as usize].address().unwrap_or(0)
+        debug_assert_eq!(
+            self.segment(at.segment as usize).slots()[at.slot as usize].address(),
+            Some(at.address)
+        );
+        at.address
     }
 
-    /// Reads the slot that a key of this hash would be found by, and returns something of it: the load that a lookup of
-    /// many keys would otherwise wait for one after another. The answer is only good for keeping the load alive.
+    /// Asks the memory for the slot that a key of this hash would be found by: a lookup of many keys would otherwise wait
+    /// for one after the other.
     #[inline]
-    pub fn touch_slot(&self, hash: u64) -> u32 {
+    pub fn prefetch_slot(&self, hash: u64) {
         let segment = self.segment(self.segment_of(hash));
-        let home = segment.slots().get(segment.home(tag_of(hash)));
-        home.map_or(0, |slot| slot.tag())
+        if let Some(home) = segment.slots().get(segment.home(tag_of(hash))) {
+            prefetch(home);
+        }
     }
 
-    /// As [`Table::touch_slot`], for the record itself; call it when the slots have been touched.
+    /// As [`Table::prefetch_slot`], for the record itself; call it when all slots have been asked for.
     #[inline]
-    pub fn touch_record(&self, hash: u64) -> u8 {
-        let mut touched = 0;
-        self.segment(self.segment_of(hash))
-            .find(tag_of(hash), |address| {
-                touched = self.records.touch(address);
-                true
-            });
-        touched
+    pub fn prefetch_record(&self, hash: u64) {
+        let segment = self.segment(self.segment_of(hash));
+        if let Some((_, address)) = segment.find(tag_of(hash), |_| true) {
+            self.records.prefetch(address);
+        }
     }
 
     /// Says that an empty table is about to get so many records, so that it need not grow step by step meanwhile. A table
@@ -285,17 +295,17 @@ impl Table {
         }
     }
 
-    /// As [`Table::touch_slot`], for a record that is to be added: if this is the first one of its segment, it makes room
-    /// for all that are expected there.
+    /// As [`Table::prefetch_slot`], for a record that is to be added: if this is the first one of its segment, it makes
+    /// room for all that are expected there.
     #[inline]
-    pub fn touch_room(&mut self, hash: u64) -> u32 {
+    pub fn prefetch_room(&mut self, hash: u64) {
         let index = self.segment_of(hash);
         if self.expected > 0 && self.segment(index).slots().is_empty() {
             let depth = self.depth_of(index);
             let expected = self.expected >> depth;
             self.change_segment(index, |segment| segment.make_room(expected));
         }
-        self.touch_slot(hash)
+        self.prefetch_slot(hash);
     }
 
     /// How many low bits of the hash the records of a segment have in common.
@@ -311,12 +321,13 @@ impl Table {
     #[inline]
     pub fn find(&self, key: &Key<'_>) -> Option<Position> {
         let index = self.segment_of(key.hash);
-        let slot = self
+        let (slot, address) = self
             .segment(index)
             .find(tag_of(key.hash), |address| self.is_key(address, key))?;
         Some(Position {
             segment: index as u32,
             slot: slot as u32,
+            address,
         })
     }
 
@@ -429,6 +440,7 @@ impl Table {
         Position {
             segment: index as u32,
             slot: slot as u32,
+            address,
         }
     }
 
@@ -453,8 +465,8 @@ impl Table {
 
     /// Puts other data in place of the record's, keeping key, expiry and access clock. Returns the old value if it was
     /// a boxed one (so that the caller can free it at leisure).
-    pub fn replace(&mut self, at: Position, data: NewData<'_>) -> Option<Value> {
-        let address = self.address(at);
+    pub fn replace(&mut self, at: &mut Position, data: NewData<'_>) -> Option<Value> {
+        let address = self.address(*at);
         let old = self.take_value(address);
         let mut number = [0; 8];
         let (kind, value) = self.encode(data, &mut number);
@@ -468,8 +480,8 @@ impl Table {
     }
 
     /// Sets or clears the record's expiry.
-    pub fn set_expires_ms(&mut self, at: Position, expires_ms: Option<i64>) {
-        let address = self.address(at);
+    pub fn set_expires_ms(&mut self, at: &mut Position, expires_ms: Option<i64>) {
+        let address = self.address(*at);
         let head = self.records.head(address);
         if let Some(ms) = expires_ms {
             let segment = self.segment_mut(at.segment as usize);
@@ -484,8 +496,14 @@ impl Table {
     }
 
     /// Writes a record anew, with other flags and expiry and, if given, another value.
-    fn rewrite(&mut self, at: Position, flags: u8, expires_ms: Option<i64>, value: Option<&[u8]>) {
-        let old = self.address(at);
+    fn rewrite(
+        &mut self,
+        at: &mut Position,
+        flags: u8,
+        expires_ms: Option<i64>,
+        value: Option<&[u8]>,
+    ) {
+        let old = at.address;
         let head = self.records.head(old);
         let mut key = [0; records::KEY_BYTES_MAX];
         let mut same_value = [0; records::VALUE_BYTES_MAX];
@@ -503,6 +521,7 @@ impl Table {
         });
         self.segment_mut(at.segment as usize)
             .set_address(at.slot as usize, new);
+        at.address = new;
     }
 
     /// Stores the 24-bit access clock, of which this table only knows that it is kept.
@@ -571,7 +590,7 @@ impl Table {
                 .segment(index)
                 .find(tag_of(hash), |candidate| candidate == address);
             let new = self.records.copy(address);
-            if let Some(slot) = slot {
+            if let Some((slot, _)) = slot {
                 self.segment_mut(index).set_address(slot, new);
             }
             self.records.remove(address);
@@ -652,10 +671,11 @@ impl Table {
             let segment = random(self.segments as u64) as usize;
             let slots = self.segment(segment).slots();
             let slot = random(widest.max(slots.len() as u64)) as usize;
-            if slots.get(slot).is_some_and(|slot| !slot.is_empty()) {
+            if let Some(address) = slots.get(slot).and_then(|slot| slot.address()) {
                 return Some(Position {
                     segment: segment as u32,
                     slot: slot as u32,
+                    address,
                 });
             }
         }
@@ -691,11 +711,9 @@ impl Table {
     ) {
         let addresses = self.segment(index).slots()[slots].iter().copied();
         // All of them are asked for first, so that the memory's answers arrive together.
-        let touched = addresses
-            .clone()
-            .filter_map(Slot::address)
-            .fold(0, |sum, address| sum ^ self.records.touch(address));
-        std::hint::black_box(touched);
+        for address in addresses.clone().filter_map(Slot::address) {
+            self.records.prefetch(address);
+        }
         for address in addresses.filter_map(Slot::address) {
             visit(self.record_at(address));
         }
@@ -777,11 +795,9 @@ impl Table {
         mut visit: impl FnMut(Record<'_>) -> bool,
     ) -> bool {
         let addresses = self.segment(index).slots().iter().copied();
-        let touched = addresses
-            .clone()
-            .filter_map(Slot::address)
-            .fold(0, |sum, address| sum ^ self.records.touch(address));
-        std::hint::black_box(touched);
+        for address in addresses.filter_map(Slot::address) {
+            self.records.prefetch(address);
+        }
         for slot in 0..self.segment(index).slots().len() {
             let Some(address) = self.segment(index).slots()[slot].address() else {
                 continue;

@@ -6,7 +6,7 @@
 //! allocation of larger ones.
 
 use super::compact::{self, Compact, Entry};
-use super::dict::{Dict, Id, Keyed};
+use super::dict::{Dict, Id, Keyed, Lookahead};
 use super::hasher::KeyedState;
 use super::segments;
 use super::settings::Settings;
@@ -42,6 +42,14 @@ impl Hash {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Its table, if it has one.
+    pub fn lookahead(&self) -> Option<&dyn Lookahead> {
+        match &self.repr {
+            Repr::Compact(_) => None,
+            Repr::Table(dict) => Some(&**dict),
+        }
     }
 
     /// What OBJECT ENCODING says.
@@ -298,6 +306,10 @@ impl Pair {
 impl Keyed for Pair {
     fn key(&self) -> &[u8] {
         &self.0.as_slice()[self.field_range()]
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.as_slice()
     }
 
     fn heap_bytes(&self) -> usize {

@@ -5,7 +5,7 @@
 //! ones.
 
 use super::compact::{self, Compact, Entry};
-use super::dict::{Dict, Id, Keyed};
+use super::dict::{Dict, Id, Keyed, Lookahead};
 use super::hasher::KeyedState;
 use super::intset::{self, IntSet};
 use super::segments;
@@ -32,6 +32,10 @@ impl Keyed for SmallBytes {
         self.as_slice()
     }
 
+    fn bytes(&self) -> &[u8] {
+        self.as_slice()
+    }
+
     fn heap_bytes(&self) -> usize {
         SmallBytes::heap_bytes(self)
     }
@@ -49,6 +53,14 @@ impl Set {
             Repr::Table(Box::new(Dict::new(settings.hash_state)))
         };
         Set { repr }
+    }
+
+    /// Its table, if it has one.
+    pub fn lookahead(&self) -> Option<&dyn Lookahead> {
+        match &self.repr {
+            Repr::Ints(_) | Repr::Compact(_) => None,
+            Repr::Table(dict) => Some(&**dict),
+        }
     }
 
     /// An empty set in the form of a sorted array of integers.

@@ -24,7 +24,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::compact::{self, Compact, Entry};
-use super::dict::{Absent, Dict, Id, Keyed};
+use super::dict::{Absent, Dict, Id, Keyed, Lookahead};
 use super::hasher::KeyedState;
 use super::settings::Settings;
 use super::small::SmallBytes;
@@ -153,6 +153,14 @@ impl ZSet {
     /// An empty set, compact.
     pub fn new() -> ZSet {
         ZSet::default()
+    }
+
+    /// The table of its members, if it has one.
+    pub fn lookahead(&self) -> Option<&dyn Lookahead> {
+        match &self.repr {
+            Repr::Compact(_) => None,
+            Repr::Table(table) => Some(&table.dict),
+        }
     }
 
     /// The number of members.
@@ -562,6 +570,10 @@ struct Member {
 
 impl Keyed for Member {
     fn key(&self) -> &[u8] {
+        self.name.as_slice()
+    }
+
+    fn bytes(&self) -> &[u8] {
         self.name.as_slice()
     }
 

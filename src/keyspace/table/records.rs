@@ -12,7 +12,7 @@
 //!
 //! Sizes and addresses are in units of 8 bytes. This module must not know hashes or slots, nor what a value means.
 
-use crate::memory::Pages;
+use crate::memory::{Pages, prefetch};
 
 /// Bytes of a unit.
 pub const UNIT: usize = 8;
@@ -174,13 +174,16 @@ impl Records {
         (&mut block.bytes, (address % BLOCK_UNITS) as usize * UNIT)
     }
 
-    /// Reads a little of both ends of where a record of usual length lies, to have the memory fetch it.
+    /// Asks the memory for both ends of where a record of usual length lies.
     #[inline]
-    pub fn touch(&self, address: u64) -> u8 {
+    pub fn prefetch(&self, address: u64) {
         const USUAL_BYTES: usize = 56;
         let (bytes, at) = self.place(address);
-        let first = bytes.get(at).copied().unwrap_or(0);
-        first ^ bytes.get(at + USUAL_BYTES).copied().unwrap_or(0)
+        for place in [at, at + USUAL_BYTES] {
+            if let Some(byte) = bytes.get(place) {
+                prefetch(byte);
+            }
+        }
     }
 
     /// The fixed part of the record at `address`.

@@ -90,9 +90,9 @@ impl Segment {
         ((u64::from(tag) * u64::from(self.homes)) >> TAG_BITS) as usize
     }
 
-    /// The first slot with this tag for which `is_it` says so, given the record's address.
+    /// The first slot with this tag for which `is_it` says so, given the record's address; and that address.
     #[inline]
-    pub fn find(&self, tag: u32, mut is_it: impl FnMut(u64) -> bool) -> Option<usize> {
+    pub fn find(&self, tag: u32, mut is_it: impl FnMut(u64) -> bool) -> Option<(usize, u64)> {
         let mut index = self.home(tag);
         loop {
             let slot = *self.slots.get(index)?;
@@ -102,7 +102,7 @@ impl Segment {
                     return None;
                 }
                 if is_it(address) {
-                    return Some(index);
+                    return Some((index, address));
                 }
             }
             index += 1;

@@ -138,12 +138,12 @@ impl Pair {
     fn change(&mut self) {
         let Some(name) = self.known_key() else { return };
         let key = self.table.key(name.0, &name.1);
-        let at = self.table.find(&key).expect("a key of the model");
+        let mut at = self.table.find(&key).expect("a key of the model");
         let row = self.model.get_mut(&name).expect("a row");
         match self.rng.below(6) {
             0 | 1 => {
                 let new = Held::random(&mut self.rng);
-                let old = new.hand_to(|data| self.table.replace(at, data));
+                let old = new.hand_to(|data| self.table.replace(&mut at, data));
                 let boxed = match &row.held {
                     Held::Boxed(bytes) => Some(bytes.clone()),
                     Held::Bytes(..) | Held::Int(_) => None,
@@ -153,11 +153,11 @@ impl Pair {
             }
             2 => {
                 row.expires_ms = Some(self.rng.next_u64() as i64);
-                self.table.set_expires_ms(at, row.expires_ms);
+                self.table.set_expires_ms(&mut at, row.expires_ms);
             }
             3 => {
                 row.expires_ms = None;
-                self.table.set_expires_ms(at, None);
+                self.table.set_expires_ms(&mut at, None);
             }
             4 => {
                 row.clock = self.rng.below(1 << 24) as u32;

@@ -333,6 +333,13 @@ impl Batch {
         }
         if known.len() > 1 {
             cx.keyspace.prefetch(known.hashes());
+            let wanted = (0..self.requests.len()).filter_map(|index| {
+                let request = &self.requests[index];
+                let args = self.args(index, input);
+                let member = prefetch::member_of(request.command.as_deref()?, args)?;
+                Some((known.at(request.first_key, args.get(1)?)?, member))
+            });
+            prefetch::fetch_members(wanted, cx.keyspace);
         }
     }
 }

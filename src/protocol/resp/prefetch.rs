@@ -5,8 +5,8 @@
 //! do with keys.
 
 use super::Args;
-use super::command::{Begin, Command, Find};
-use crate::keyspace::{Db, Key, Keyspace};
+use super::command::{Begin, Command, Find, Group, flag};
+use crate::keyspace::{Db, Key, Keyspace, Lookahead};
 
 /// Keys that are looked at ahead, of one request.
 const KEYS_PER_REQUEST: usize = 16;
@@ -59,6 +59,12 @@ impl KnownKeys {
         }
     }
 
+    /// The key at an index, which these bytes must be.
+    pub(crate) fn at<'k>(&self, index: usize, bytes: &'k [u8]) -> Option<Key<'k>> {
+        let known = self.keys.get(index)?;
+        Some(Key::with_hash(known.space, bytes, known.hash))
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.keys.len()
@@ -89,5 +95,42 @@ impl KnownKeys {
     pub(crate) fn clear(&mut self) {
         self.keys.clear();
         self.turn_to(0..0);
+    }
+}
+
+/// The field or member that a request is about, if it is one that looks for one.
+#[inline]
+pub(super) fn member_of<'a>(command: &Command, args: Args<'a>) -> Option<&'a [u8]> {
+    let at = match command.group {
+        Group::Hash | Group::Set => 2,
+        // It stands behind options and a score.
+        Group::SortedSet => args.len().max(3) - 1,
+        _ => return None,
+    };
+    args.get(at).filter(|_| command.has(flag::FAST))
+}
+
+/// Has the memory fetch what looking for members will need, where the collections are large.
+pub(super) fn fetch_members<'a>(
+    wanted: impl Iterator<Item = (Key<'a>, &'a [u8])>,
+    keyspace: &'a Keyspace,
+) {
+    let mut last: Option<(Key<'_>, Option<&'a dyn Lookahead>)> = None;
+    let mut sought = Vec::new();
+    for (key, member) in wanted {
+        // Mostly it is one collection after the other.
+        let table = match last {
+            Some((known, table)) if known.is_same(&key) => table,
+            _ => keyspace.lookahead(&key),
+        };
+        last = Some((key, table));
+        if let Some(table) = table {
+            sought.push((table, table.seek(member)));
+        }
+    }
+    let place = |(table, hash): (&'a dyn Lookahead, u32)| Some((table, table.place(hash)?));
+    let placed: Vec<_> = sought.into_iter().filter_map(place).collect();
+    for (table, id) in placed {
+        table.fetch(id);
     }
 }
