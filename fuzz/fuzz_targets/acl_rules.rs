@@ -10,8 +10,11 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let words: Vec<&[u8]> = description.split(|byte| *byte == b' ').skip(2).collect();
-    let (again, still_allowed) = acl_user(&words)
-        .unwrap_or_else(|error| panic!("{}: {error}", description.escape_ascii()));
-    assert_eq!(again.escape_ascii().to_string(), description.escape_ascii().to_string());
+    let (again, still_allowed) =
+        acl_user(&words).unwrap_or_else(|error| panic!("{}: {error}", description.escape_ascii()));
+    assert_eq!(
+        again.escape_ascii().to_string(),
+        description.escape_ascii().to_string()
+    );
     assert_eq!(still_allowed, allowed, "{}", description.escape_ascii());
 });
