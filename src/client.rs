@@ -3,10 +3,11 @@
 //! This module must not know sockets or how a protocol is parsed.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::acl::{Acl, DEFAULT_USER, User};
-use crate::config::Scheme;
+
 use crate::keyspace::{Db, Type};
 use crate::protocol::resp::{CommandRef, KeptRequest, Table};
 use crate::pubsub::Subscriptions;
@@ -42,8 +43,6 @@ pub struct Client {
     pub(crate) slot: u32,
     /// The listener it came in by.
     pub(crate) listener: u16,
-    /// The protocol it speaks.
-    pub scheme: Scheme,
     /// Its other end.
     pub peer: Peer,
     /// The database it has selected.
@@ -67,7 +66,7 @@ pub struct Client {
     /// How often it has given a wrong password.
     pub(crate) failed_logins: u32,
     /// Monotonic ms until which its next request has to wait, after wrong passwords.
-    pub(crate) held_until_ms: Option<u64>,
+    pub(crate) held_until_ms: Option<NonZeroU64>,
     /// When it came, Unix time in ms.
     pub created_ms: i64,
     /// When it last sent something, monotonic ms.
@@ -178,7 +177,6 @@ impl Client {
         id: u64,
         slot: u32,
         listener: u16,
-        scheme: Scheme,
         peer: Peer,
         db: Db,
         user: Arc<User>,
@@ -187,7 +185,6 @@ impl Client {
             id,
             slot,
             listener,
-            scheme,
             peer,
             db,
             resp3: false,
@@ -235,16 +232,8 @@ impl Client {
     pub(crate) fn host() -> Self {
         // The rules of who may do everything name no command.
         let user = User::all_powerful(DEFAULT_USER.as_bytes(), &Table::new(&[]));
-        // No connection has this number, nor this place.
-        let mut client = Client::new(
-            0,
-            u32::MAX,
-            0,
-            Scheme::Resp,
-            Peer::InProcess,
-            0,
-            Arc::new(user),
-        );
+        // No connection has this number or place, and it came in by no listener.
+        let mut client = Client::new(0, u32::MAX, u16::MAX, Peer::InProcess, 0, Arc::new(user));
         client.authenticated = true;
         client
     }

@@ -4,11 +4,13 @@
 //! settings arrive (flags, file, an embedder's code).
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::acl::Access;
 use crate::keyspace::{Policy, Seed};
+use crate::timer::moment;
 use crate::tls::TlsOptions;
 
 /// The key of a counter listener that names none.
@@ -96,7 +98,12 @@ impl OutputLimit {
 
     /// Whether a client with so much unsent output is to be dropped. `above_since_ms` is when it came above the soft limit,
     /// kept from call to call.
-    pub fn is_passed(self, bytes: usize, now_ms: u64, above_since_ms: &mut Option<u64>) -> bool {
+    pub fn is_passed(
+        self,
+        bytes: usize,
+        now_ms: u64,
+        above_since_ms: &mut Option<NonZeroU64>,
+    ) -> bool {
         if self.hard_bytes > 0 && bytes > self.hard_bytes {
             return true;
         }
@@ -104,7 +111,7 @@ impl OutputLimit {
             *above_since_ms = None;
             return false;
         }
-        let since_ms = *above_since_ms.get_or_insert(now_ms);
+        let since_ms = above_since_ms.get_or_insert(moment(now_ms)).get();
         now_ms.saturating_sub(since_ms) > self.soft_s.saturating_mul(1000)
     }
 }

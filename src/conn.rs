@@ -3,11 +3,14 @@
 //! Bytes are handed in, requests are run, replies are left in the output. This module must not know sockets, nor
 //! what any protocol says.
 
+use std::num::NonZeroU64;
+
 use crate::buffer::{Input, Output};
 use crate::client::Client;
 use crate::hub::Hub;
 use crate::keyspace::Keyspace;
 use crate::protocol::{Cx, State, Step};
+use crate::timer::moment;
 
 /// Memory that a request which has announced its length is given beyond twice what has come of it.
 const RESERVE_AHEAD_BYTES: usize = 64 * 1024;
@@ -28,9 +31,9 @@ pub(crate) struct Conn {
     /// Bytes sent so far, and when that last grew: what shows a receiver that has stalled.
     pub progress_ms: u64,
     /// When the request that has begun, and is not complete, began to come.
-    pub partial_since_ms: Option<u64>,
+    pub partial_since_ms: Option<NonZeroU64>,
     /// Since when its output is above the soft limit of its class.
-    pub above_soft_since_ms: Option<u64>,
+    pub above_soft_since_ms: Option<NonZeroU64>,
 }
 
 /// What a connection waits for.
@@ -86,9 +89,9 @@ impl Conn {
         self.take(bytes, keyspace, hub);
         // What is left waits for its end; what waits for its turn has not begun to be late.
         self.partial_since_ms = match self.flow {
-            Flow::Input if !self.input.is_empty() => {
-                Some(self.partial_since_ms.unwrap_or(hub.now.monotonic_ms()))
-            }
+            Flow::Input if !self.input.is_empty() => self
+                .partial_since_ms
+                .or(Some(moment(hub.now.monotonic_ms()))),
             _ => None,
         };
     }

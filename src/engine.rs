@@ -255,15 +255,7 @@ impl Engine {
         let slot = entry.key() as u32;
         let id = self.hub.next_client;
         self.hub.next_client += 1;
-        let mut client = Client::new(
-            id,
-            slot,
-            listener as u16,
-            listen.scheme,
-            peer,
-            listen.db,
-            user,
-        );
+        let mut client = Client::new(id, slot, listener as u16, peer, listen.db, user);
         client.authenticated = authenticated;
         client.read_only = listen.read_only;
         client.update_rights(&self.hub.acl);
@@ -605,7 +597,7 @@ impl Engine {
             .filter(|_| hub.limits.request_timeout_s > 0);
         let partial = partial.map(|since_ms| {
             let expected_ms = conn.input_len() as u64 * 1000 / REQUEST_BYTES_PER_S;
-            since_ms + hub.limits.request_timeout_s.saturating_mul(1000) + expected_ms
+            since_ms.get() + hub.limits.request_timeout_s.saturating_mul(1000) + expected_ms
         });
         if partial.is_some_and(|deadline| deadline <= now_ms) {
             hub.stats.slow_request_disconnections += 1;
@@ -652,7 +644,9 @@ impl Engine {
             && let Some(until_ms) = conn.client.held_until_ms
             && !self.hub.held.iter().any(|held| held.2 == conn.client.id)
         {
-            self.hub.held.push((until_ms, id.slot, conn.client.id));
+            self.hub
+                .held
+                .push((until_ms.get(), id.slot, conn.client.id));
         }
         if (speaks || conn.client.closing || conn.client.doomed) && !conn.listed {
             conn.listed = true;

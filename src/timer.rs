@@ -5,6 +5,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::num::NonZeroU64;
+
+/// A monotonic time in ms that takes no more room where there may be none. There is no time 0: that is 1.
+pub(crate) fn moment(ms: u64) -> NonZeroU64 {
+    NonZeroU64::new(ms).unwrap_or(NonZeroU64::MIN)
+}
 
 /// Deadlines of things named by numbers.
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use crate::acl::{Context, DEFAULT_USER, Request, Selector, User};
 use crate::client::Client;
 use crate::protocol::Cx;
 use crate::pubsub::Kind;
+use crate::timer::moment;
 
 type Done = Result<(), CommandError>;
 
@@ -33,7 +34,7 @@ pub(super) fn log_in(cx: &mut Cx<'_>, args: Args<'_>, user: &[u8], password: &[u
     cx.client.failed_logins = cx.client.failed_logins.saturating_add(1);
     if let Some(doublings) = cx.client.failed_logins.checked_sub(FREE_FAILURES + 1) {
         let hold_ms = (FIRST_HOLD_MS << doublings.min(16)).min(HOLD_MS_MAX);
-        cx.client.held_until_ms = Some(cx.hub.now.monotonic_ms() + hold_ms);
+        cx.client.held_until_ms = Some(moment(cx.hub.now.monotonic_ms() + hold_ms));
     }
     Err(CommandError::text(
         "WRONGPASS invalid username-password pair or user is disabled.",

@@ -430,7 +430,9 @@ impl Buffers {
 /// One client's line, as CLIENT LIST and CLIENT INFO give it.
 fn describe(client: &Client, buffers: Buffers, hub: &Hub) -> String {
     let text = |kind| String::from_utf8_lossy(client.name(kind)).into_owned();
-    let command = match &client.scheme {
+    let listener = hub.listeners.get(usize::from(client.listener));
+    let scheme = listener.map_or(Scheme::Resp, |listener| listener.listen.scheme);
+    let command = match &scheme {
         Scheme::Resp => client
             .last_command
             .as_ref()
