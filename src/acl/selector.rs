@@ -249,7 +249,8 @@ impl Selector {
         if command.name.contains('|') {
             return Err(RuleError::ArgumentOfSubcommand);
         }
-        if own.is_empty() {
+        // What is written down must read back the same.
+        if own.is_empty() || has_blank(own) {
             return Err(RuleError::Syntax);
         }
         if command.subcommands.is_empty() {
