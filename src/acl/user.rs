@@ -94,6 +94,10 @@ impl User {
             [b'(', rules @ .., b')'] => {
                 let mut selector = Selector::new(self.all_channels_by_default, table);
                 for rule in rules.split(u8::is_ascii_whitespace) {
+                    // Written down, it would seem to end the selector.
+                    if rule.ends_with(b")") {
+                        return Err(RuleError::Syntax);
+                    }
                     if !rule.is_empty() {
                         selector.apply(rule, table)?;
                     }
