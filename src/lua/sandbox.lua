@@ -267,11 +267,38 @@ for name, f in next, native.pattern do
   string_library[name] = f
 end
 
-local string_rep = string.rep
+local string_rep, floor, tonumber = string.rep, math.floor, tonumber
+
+-- C copies byte by byte, and cannot be interrupted.
+local function repeat_much(text, count)
+  local result = ""
+  while true do
+    native.work(#text)
+    if count % 2 == 1 then
+      result = result .. text
+    end
+    count = floor(count / 2)
+    if count == 0 then
+      return result
+    end
+    text = text .. text
+  end
+end
+
 function string_library.rep(...)
+  local text, count = ...
   -- C would count to a billion to repeat nothing.
-  if (...) == "" then
+  if text == "" then
     return ""
+  end
+  local number = tonumber(count)
+  if (type(text) == "string" or type(text) == "number") and number then
+    text = text .. ""
+    -- As C makes an `int` of it.
+    number = floor(number) % 2 ^ 32
+    if number < 2 ^ 31 and #text * number > MANY then
+      return repeat_much(text, number)
+    end
   end
   return string_rep(...)
 end
