@@ -3,7 +3,7 @@
 //! Nothing is kept sorted. A few records are drawn by lot, and the best candidates seen so far wait in a small pool; the best
 //! of them goes, unless it has been used since it was drawn. This module must not know how much memory there is.
 
-use super::{Keyspace, Position};
+use super::{Key, Keyspace, Position, Record};
 use crate::change::Class;
 
 /// Candidates that are remembered.
@@ -130,8 +130,9 @@ impl Keyspace {
         if policy.is_random() {
             let Some(at) = self.draw() else { return false };
             let record = self.table.record(at);
-            let (space, key) = (record.space, record.key.to_vec());
-            return self.evict(space, &key);
+            let (space, bytes) = (record.space, record.key.to_vec());
+            self.evict(&self.table.key(space, &bytes), at);
+            return true;
         }
         for _ in 0..self.eviction.samples.max(1) {
             if let Some(at) = self.draw() {
@@ -140,45 +141,46 @@ impl Keyspace {
         }
         while let Some(candidate) = self.eviction.pool.pop() {
             let key = self.table.key(candidate.space, &candidate.key);
-            let score = self.table.find(&key).and_then(|at| self.score(at));
-            match score {
+            let found = self.table.find(&key);
+            let scored = found.and_then(|at| Some((at, self.score(at)?)));
+            match scored {
                 // It is gone, or may stay.
                 None => {}
                 // It has been used since it was drawn: others may be better now.
-                Some(score) if score < candidate.score && !self.eviction.pool.is_empty() => {
+                Some((_, score)) if score < candidate.score && !self.eviction.pool.is_empty() => {
                     self.remember(Candidate { score, ..candidate });
                 }
-                Some(_) => return self.evict(candidate.space, &candidate.key),
+                Some((at, _)) => {
+                    self.evict(&key, at);
+                    return true;
+                }
             }
         }
         false
     }
 
-    fn evict(&mut self, space: u8, bytes: &[u8]) -> bool {
-        let key = self.table.key(space, bytes);
-        let Some(at) = self.table.find(&key) else {
-            return false;
-        };
-        self.remove_at(&key, at);
+    fn evict(&mut self, key: &Key<'_>, at: Position) {
+        self.remove_at(key, at);
         self.stats.evicted += 1;
-        self.changed(&key, Class::Evicted, "evicted", &[b"DEL", bytes]);
-        true
+        self.changed(key, Class::Evicted, "evicted", &[b"DEL", key.bytes]);
+    }
+
+    /// Whether the policy lets a record go.
+    fn may_go(&self, record: &Record<'_>) -> bool {
+        !self.databases.is_retired(record.space)
+            && (record.expires_ms.is_some() || !self.eviction.policy.is_volatile())
     }
 
     /// A record by lot, of those that may go.
     fn draw(&mut self) -> Option<Position> {
-        let is_volatile = self.eviction.policy.is_volatile();
         for _ in 0..DRAWS {
             let rng = &mut self.rng;
             let at = self.table.random(|below| rng.below(below))?;
-            let record = self.table.record(at);
-            let may_go = !self.databases.is_retired(record.space)
-                && (record.expires_ms.is_some() || !is_volatile);
-            if may_go {
+            if self.may_go(&self.table.record(at)) {
                 return Some(at);
             }
         }
-        if is_volatile {
+        if self.eviction.policy.is_volatile() {
             self.draw_in_turn()
         } else {
             None
@@ -214,12 +216,10 @@ impl Keyspace {
     /// How much better it is that this record goes than another; `None`: it may not.
     fn score(&self, at: Position) -> Option<u64> {
         let record = self.table.record(at);
-        let policy = self.eviction.policy;
-        if policy.is_volatile() && record.expires_ms.is_none()
-            || self.databases.is_retired(record.space)
-        {
+        if !self.may_go(&record) {
             return None;
         }
+        let policy = self.eviction.policy;
         Some(match (policy, record.expires_ms) {
             (Policy::VolatileTtl, Some(ms)) => u64::MAX - ms.max(0) as u64,
             _ if policy.counts_uses() => {
@@ -294,7 +294,7 @@ impl Keyspace {
     }
 
     /// OBJECT FREQ: the counter of uses; `None` when there is no such key. Only meaningful under a policy that counts them.
-    pub fn use_counter(&mut self, key: &super::Key<'_>) -> Option<u32> {
+    pub fn use_counter(&mut self, key: &Key<'_>) -> Option<u32> {
         let at = self.find(key)?;
         Some(self.decayed_counter(self.table.record(at).access_clock))
     }

@@ -166,10 +166,7 @@ impl Keyspace {
         while !reader.is_empty() {
             while batch.len() < BATCH && !reader.is_empty() {
                 let image = read_image(&mut reader, &self.settings)?;
-                if image.db >= self.databases.count() {
-                    return Err(Malformed);
-                }
-                let key = self.key(image.db, image.key);
+                let key = self.key_to_restore(image.db, image.key)?;
                 self.table.prefetch_room(key.hash());
                 batch.push((key, image));
             }
@@ -188,10 +185,7 @@ impl Keyspace {
         if !reader.is_empty() {
             return Err(Malformed);
         }
-        if db >= self.databases.count() {
-            return Err(Malformed);
-        }
-        let key = self.key(db, image.key);
+        let key = self.key_to_restore(db, image.key)?;
         self.restore_one(&key, image);
         Ok(())
     }
@@ -206,6 +200,13 @@ impl Keyspace {
             count += 1;
         }
         Ok(count)
+    }
+
+    fn key_to_restore<'a>(&self, db: Db, bytes: &'a [u8]) -> Result<Key<'a>, Malformed> {
+        if db >= self.databases.count() {
+            return Err(Malformed);
+        }
+        Ok(self.key(db, bytes))
     }
 
     fn restore_one(&mut self, key: &Key<'_>, image: Image<'_>) {

@@ -709,13 +709,17 @@ impl Table {
         slots: Range<usize>,
         mut visit: impl FnMut(Record<'_>),
     ) {
-        let addresses = self.segment(index).slots()[slots].iter().copied();
-        // All of them are asked for first, so that the memory's answers arrive together.
-        for address in addresses.clone().filter_map(Slot::address) {
-            self.records.prefetch(address);
-        }
-        for address in addresses.filter_map(Slot::address) {
+        let slots = &self.segment(index).slots()[slots];
+        self.prefetch_records(slots);
+        for address in slots.iter().copied().filter_map(Slot::address) {
             visit(self.record_at(address));
+        }
+    }
+
+    /// Asks the memory for the records of some slots, before a look at the first, so that its answers arrive together.
+    fn prefetch_records(&self, slots: &[Slot]) {
+        for address in slots.iter().copied().filter_map(Slot::address) {
+            self.records.prefetch(address);
         }
     }
 
@@ -794,10 +798,7 @@ impl Table {
         index: usize,
         mut visit: impl FnMut(Record<'_>) -> bool,
     ) -> bool {
-        let addresses = self.segment(index).slots().iter().copied();
-        for address in addresses.filter_map(Slot::address) {
-            self.records.prefetch(address);
-        }
+        self.prefetch_records(self.segment(index).slots());
         for slot in 0..self.segment(index).slots().len() {
             let Some(address) = self.segment(index).slots()[slot].address() else {
                 continue;
