@@ -100,6 +100,8 @@ impl Piece {
 const SHARE_FROM_BYTES: usize = 64 * 1024;
 /// A buffer that grew above this is given back, not kept for the next reply.
 const KEEP_BYTES_MAX: usize = 256 * 1024;
+/// A buffer up to this is cheap enough to keep many of.
+const SMALL_BYTES_MAX: usize = 16 * 1024;
 
 impl Output {
     /// Where replies are appended.
@@ -200,12 +202,17 @@ impl Output {
         }
     }
 
-    /// Gives its empty buffer to `spare` for the next connection, so that idle ones hold none.
+    /// Gives its empty buffer to `spare` for the next connection, so that idle ones hold none. No more than 2 MiB are kept.
     pub fn recycle(&mut self, spare: &mut Vec<Vec<u8>>) {
-        const SPARE_MAX: usize = 64;
         if self.is_empty() {
             let tail = std::mem::take(&mut self.tail);
-            if (1..=KEEP_BYTES_MAX).contains(&tail.capacity()) && spare.len() < SPARE_MAX {
+            let spare_max = match tail.capacity() {
+                0 => 0,
+                1..=SMALL_BYTES_MAX => 64,
+                bytes if bytes <= KEEP_BYTES_MAX => 4,
+                _ => 0,
+            };
+            if spare.len() < spare_max {
                 spare.push(tail);
             }
         }

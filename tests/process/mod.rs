@@ -210,9 +210,14 @@ pub fn ask(client: &mut (impl Read + Write), request: &[u8], expected: &[u8]) {
 
 /// Expects exactly these bytes.
 pub fn expect(client: &mut impl Read, expected: &[u8], about: &str) {
-    let mut reply = vec![0; expected.len()];
-    if let Err(error) = client.read_exact(&mut reply) {
-        panic!("{about}: {error}, expected {}", shown(expected));
+    let mut reply = Vec::with_capacity(expected.len());
+    let all = client.take(expected.len() as u64).read_to_end(&mut reply);
+    if let Err(error) = all {
+        panic!(
+            "{about}: {error} after {}, expected {}",
+            shown(&reply),
+            shown(expected)
+        );
     }
     assert!(
         reply == expected,
