@@ -49,6 +49,25 @@ pub fn parse_i64(text: &[u8]) -> Option<i64> {
     }
 }
 
+/// Parses a number of bytes, with a unit or without, in any case: `1048576`, `1mb`, `1m` (a million).
+pub fn parse_bytes(text: &[u8]) -> Option<i64> {
+    const UNITS: [(&[u8], i64); 7] = [
+        (b"kb", 1 << 10),
+        (b"mb", 1 << 20),
+        (b"gb", 1 << 30),
+        (b"k", 1000),
+        (b"m", 1_000_000),
+        (b"g", 1_000_000_000),
+        (b"b", 1),
+    ];
+    let lower = text.to_ascii_lowercase();
+    let unit = UNITS
+        .iter()
+        .find_map(|(unit, factor)| Some((lower.strip_suffix(*unit)?, *factor)));
+    let (digits, factor) = unit.unwrap_or((&lower, 1));
+    parse_i64(digits)?.checked_mul(factor)
+}
+
 /// Appends `value` in decimal.
 #[inline]
 pub fn push_i64(out: &mut Vec<u8>, value: i64) {

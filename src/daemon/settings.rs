@@ -11,6 +11,7 @@ use pentad::Address;
 use pentad::acl::{Access, AccessError, Acl};
 use pentad::config::{Config, Limits, Listen};
 use pentad::keyspace::Policy;
+use pentad::number::parse_bytes;
 use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::storage::Fsync;
 use pentad::tls::{AuthClients, Tls, TlsError, TlsOptions};
@@ -295,23 +296,9 @@ impl std::str::FromStr for Bytes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const UNITS: [(&str, usize); 7] = [
-            ("kb", 1 << 10),
-            ("mb", 1 << 20),
-            ("gb", 1 << 30),
-            ("k", 1000),
-            ("m", 1_000_000),
-            ("g", 1_000_000_000),
-            ("b", 1),
-        ];
-        let lower = text.to_ascii_lowercase();
-        let unit = UNITS
-            .iter()
-            .find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, *factor)));
-        let (digits, factor) = unit.unwrap_or((&lower, 1));
-        let number: Option<usize> = digits.parse().ok();
-        let bytes = number.and_then(|number| number.checked_mul(factor));
+        let bytes = parse_bytes(text.as_bytes());
         bytes
+            .and_then(|bytes| usize::try_from(bytes).ok())
             .map(Bytes)
             .ok_or_else(|| "expected bytes, as in 1048576 or 1mb".to_owned())
     }

@@ -7,7 +7,7 @@ use crate::config::OutputLimit;
 use crate::glob;
 use crate::hub::Stats;
 use crate::keyspace::Policy;
-use crate::number::parse_i64;
+use crate::number::{parse_bytes, parse_i64};
 use crate::protocol::Cx;
 use crate::reactions::Notify;
 use crate::storage::Fsync;
@@ -63,7 +63,7 @@ macro_rules! bytes {
             $name,
             |$cx| $field.to_string(),
             |$cx, text| {
-                $field = parse_bytes(text, $from, $to)?
+                $field = bytes_within(text, $from, $to)?
                     .try_into()
                     .map_err(|_| out_of_range($from, $to))?;
                 Ok(())
@@ -222,7 +222,7 @@ const PARAMETERS: &[Parameter] = &[
         "maxmemory",
         |cx| cx.hub.limits.memory_bytes_max.to_string(),
         |cx, text| {
-            let bytes = parse_bytes(text, 0, i64::MAX)? as usize;
+            let bytes = bytes_within(text, 0, i64::MAX)? as usize;
             if bytes > 0 && cx.hub.allocated.is_none() {
                 return Err(
                     "the program that this server is part of does not count its memory".into(),
@@ -395,8 +395,8 @@ fn parse_output_limits(
         let wrong = |_| {
             "Error in hard, soft or soft_seconds setting in buffer limit configuration.".to_owned()
         };
-        let hard = parse_bytes(limit[1], 0, i64::MAX).map_err(wrong)?;
-        let soft = parse_bytes(limit[2], 0, i64::MAX).map_err(wrong)?;
+        let hard = bytes_within(limit[1], 0, i64::MAX).map_err(wrong)?;
+        let soft = bytes_within(limit[2], 0, i64::MAX).map_err(wrong)?;
         let soft_s = parse_number(limit[3], 0, i64::MAX).map_err(wrong)?;
         limits[class] = OutputLimit::new(hard as usize, soft as usize, soft_s as u64);
     }
@@ -424,23 +424,8 @@ fn parse_number(text: &[u8], from: i64, to: i64) -> Result<i64, String> {
     }
 }
 
-fn parse_bytes(text: &[u8], from: i64, to: i64) -> Result<i64, String> {
-    const UNITS: [(&str, i64); 7] = [
-        ("kb", 1 << 10),
-        ("mb", 1 << 20),
-        ("gb", 1 << 30),
-        ("k", 1000),
-        ("m", 1_000_000),
-        ("g", 1_000_000_000),
-        ("b", 1),
-    ];
-    let lower = String::from_utf8_lossy(text).to_ascii_lowercase();
-    let unit = UNITS
-        .iter()
-        .find_map(|(unit, factor)| Some((lower.strip_suffix(unit)?, *factor)));
-    let (digits, factor) = unit.unwrap_or((&lower, 1));
-    let bytes = parse_i64(digits.as_bytes()).and_then(|number| number.checked_mul(factor));
-    let bytes = bytes.ok_or("argument must be a memory value")?;
+fn bytes_within(text: &[u8], from: i64, to: i64) -> Result<i64, String> {
+    let bytes = parse_bytes(text).ok_or("argument must be a memory value")?;
     if (from..=to).contains(&bytes) {
         Ok(bytes)
     } else {
