@@ -69,6 +69,7 @@ mod spawn;
 pub mod storage;
 pub mod store;
 mod subscription;
+mod system_error;
 pub mod testing;
 mod timer;
 pub mod tls;

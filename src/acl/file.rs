@@ -7,6 +7,7 @@ use std::path::Path;
 use super::selector::RuleError;
 use super::user::{User, merge_parentheses};
 use crate::protocol::resp::Table;
+use crate::system_error::in_c;
 
 /// Reads all users. An error tells all that is wrong, and none of them is to be used then.
 pub fn read(
@@ -88,15 +89,6 @@ fn apply_all(user: &mut User, rules: &[&[u8]], table: &Table, at: &str, errors: 
             Err(_) => {}
         }
     }
-}
-
-/// A system error as C words it, without Rust's addition.
-fn in_c(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error")
-        .next()
-        .unwrap_or_default()
-        .to_owned()
 }
 
 /// Writes all users: to another file first, which then takes the place of the old one. Only its owner can read it.

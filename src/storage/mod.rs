@@ -26,6 +26,7 @@ use crate::change::Group;
 use crate::clock::Now;
 use crate::keyspace::Keyspace;
 use crate::persistence::Loader;
+use crate::system_error::in_c;
 
 /// A place where changes are kept. Whoever writes one of his own has two ways: to keep the changes, as
 /// [`group::push_group`] writes them, and to repeat them with [`Loader::replay`]; or to note which keys have changed, and keep
@@ -216,10 +217,7 @@ impl StorageError {
     /// The reason alone, for replies to clients.
     pub fn reason(&self) -> String {
         match self {
-            StorageError::Io { error, .. } => {
-                let text = error.to_string();
-                text.split(" (os error").next().unwrap_or(&text).to_owned()
-            }
+            StorageError::Io { error, .. } => in_c(error),
             other => other.to_string(),
         }
     }
