@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, Now};
-use crate::handle::{Handle, Shared};
+use crate::handle::{Handle, Shared, SubmitError};
 use crate::keyspace::{Seed, Snapshot};
 use crate::server::Server;
 use crate::spawn::Running;
@@ -195,6 +195,27 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
+/// Closes the connections of all clients that there are, whatever they are doing; when it returns, they are closed. Not on
+/// the thread that turns the loop: it would wait for itself.
+///
+/// # Errors
+/// When the server has ended.
+pub fn drop_clients(server: &Handle) -> Result<(), SubmitError> {
+    let drop_all = |store: &mut Store<'_>| {
+        let clients = store.clients();
+        for id in &clients {
+            store.drop_client(*id);
+        }
+        clients.into_iter().max()
+    };
+    let last = server.submit(drop_all).wait()?;
+    // They are closed at the end of a turn.
+    let any_left =
+        move |store: &mut Store<'_>| store.clients().into_iter().any(|id| Some(id) <= last);
+    while server.submit(any_left).wait()? {}
+    Ok(())
+}
+
 /// A server for one test; see [`server`].
 #[derive(Debug)]
 pub struct TestServer {
@@ -258,15 +279,9 @@ impl TestServer {
 
     /// Closes all connections, whatever their clients are doing; when it returns, they are closed.
     pub fn drop_clients(&self) {
-        let last = self.with(|store| {
-            let clients = store.clients();
-            for id in &clients {
-                store.drop_client(*id);
-            }
-            clients.into_iter().max()
-        });
-        // That happens at the end of a turn.
-        while self.with(move |store| store.clients().into_iter().any(|id| Some(id) <= last)) {}
+        if let Err(error) = drop_clients(self.running.handle()) {
+            panic!("{error}");
+        }
     }
 
     /// Closes the next `count` connections as soon as they are made.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pentad::keyspace::{Db, Seed};
 use pentad::testing::{self, ManualClock, TestServer};
-use pentad::{ErrorReply, Handle, RespValue, Store};
+use pentad::{ErrorReply, Handle, RespValue, Store, SubmitError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -279,18 +279,9 @@ impl Server {
 
     /// For tests: closes all connections, whatever their clients are doing; when it returns, they are closed.
     fn drop_clients(&self, py: Python<'_>) -> PyResult<()> {
-        let last = self.with(py, 0, |store| {
-            let clients = store.clients();
-            for id in &clients {
-                store.drop_client(*id);
-            }
-            clients.into_iter().max()
-        })?;
-        // That happens at the end of a turn.
-        while self.with(py, 0, move |store| {
-            store.clients().into_iter().any(|id| Some(id) <= last)
-        })? {}
-        Ok(())
+        let handle = self.server(|server| server.running().handle().clone())?;
+        py.detach(|| pentad::testing::drop_clients(&handle))
+            .map_err(not_done)
     }
 
     /// For tests: closes the next `count` connections as soon as they are made.
@@ -336,8 +327,7 @@ impl Server {
         match done {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(PyValueError::new_err(error.to_string())),
-            Err(pentad::SubmitError::Gone) => Err(closed()),
-            Err(error) => Err(Error::new_err(error.to_string())),
+            Err(error) => Err(not_done(error)),
         }
     }
 
@@ -377,6 +367,13 @@ impl Drop for Server {
 
 fn closed() -> PyErr {
     ClosedError::new_err("the server is closed")
+}
+
+fn not_done(error: SubmitError) -> PyErr {
+    match error {
+        SubmitError::Gone => closed(),
+        error => Error::new_err(error.to_string()),
+    }
 }
 
 /// All data of a server at one time.
