@@ -3,11 +3,14 @@
 //! `cargo bench --bench embedded [keys]`. The calls are measured in time on the CPU (where the system tells it), so that a
 //! busy machine falsifies less: the median of several rounds, keys in random order.
 
+#[path = "common/cpu_clock.rs"]
+mod cpu_clock;
+
 use std::collections::HashMap;
 use std::hint::black_box;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use cpu_clock::cpu_ns;
 use pentad::{CommandSpec, ReplyBuffer, ReplyRef, Seed, Server, testing};
 
 const ROUNDS: usize = 7;
@@ -149,13 +152,13 @@ fn chased(words: usize) -> f64 {
     }
     let mut times: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
-            let started = cpu_time();
+            let started_ns = cpu_ns();
             let mut at = 0_u64;
             for _ in 0..LOADS {
                 at = next[at as usize];
             }
             black_box(at);
-            cpu_time() - started
+            Duration::from_nanos(cpu_ns() - started_ns)
         })
         .collect();
     times.sort_unstable();
@@ -171,27 +174,15 @@ fn name(n: usize) -> [u8; KEY_BYTES] {
     name
 }
 
-/// Time that this thread has had on a CPU; where the system does not tell, time that has gone by.
-fn cpu_time() -> Duration {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let on_cpu_ns = std::fs::read_to_string("/proc/thread-self/schedstat")
-        .ok()
-        .and_then(|text| text.split(' ').next()?.parse().ok());
-    match on_cpu_ns {
-        Some(ns) => Duration::from_nanos(ns),
-        None => START.get_or_init(Instant::now).elapsed(),
-    }
-}
-
 /// The median over rounds of the mean time of a call.
 fn each(what: &str, order: &[u32], mut call: impl FnMut(usize)) {
     let mut times: Vec<Duration> = (0..ROUNDS)
         .map(|_| {
-            let started = cpu_time();
+            let started_ns = cpu_ns();
             for n in order {
                 call(*n as usize);
             }
-            cpu_time() - started
+            Duration::from_nanos(cpu_ns() - started_ns)
         })
         .collect();
     times.sort_unstable();

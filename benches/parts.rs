@@ -2,21 +2,24 @@
 //!
 //! `cargo bench --bench parts [-- FILTER]`; whole requests are in `benches/requests.rs`.
 
+#[path = "common/cpu_clock.rs"]
+mod cpu_clock;
+#[path = "common/rounds.rs"]
+mod rounds;
+
 use std::hint::black_box;
-use std::time::Instant;
 
 use pentad::buffer::Output;
 use pentad::keyspace::{ExpireCondition, Keyspace, Seed};
 use pentad::protocol::resp::Reply;
 use pentad::protocol::resp::parse::{ParseLimits, Parsed, Parser};
+use rounds::least_ns;
 
 /// As in the daemon.
 #[cfg(feature = "daemon")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const ROUNDS: usize = 9;
-const OPERATIONS: usize = 200_000;
 const LIMITS: ParseLimits = ParseLimits {
     request_bytes_max: 512 << 20,
     line_bytes_max: 64 << 10,
@@ -155,23 +158,11 @@ fn keyspace(measure: Measure<'_>) {
 
 /// The least of several rounds: all above it is what else the machine did.
 fn report(name: &str, bytes: usize, operation: &mut dyn FnMut(u64)) {
-    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut least = f64::INFINITY;
-    for _ in 0..ROUNDS {
-        let start = Instant::now();
-        for _ in 0..OPERATIONS {
-            // Xorshift: what is measured is not this.
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            operation(random);
-        }
-        least = least.min(start.elapsed().as_secs_f64() / OPERATIONS as f64);
-    }
+    let ns = least_ns(operation);
     println!(
         "{name:36} {:9.1} {:13.0} {:9.0}",
-        least * 1e9,
-        1.0 / least,
-        bytes as f64 / least / 1e6
+        ns,
+        1e9 / ns,
+        bytes as f64 * 1e3 / ns
     );
 }

@@ -4,13 +4,18 @@
 //! `cargo bench --bench structures [-- FILTER]`. `tools/structures.py` puts the same operations through pentad and redis-server
 //! beside these; the names of the rows are what they have in common.
 
+#[path = "common/cpu_clock.rs"]
+mod cpu_clock;
+#[path = "common/rounds.rs"]
+mod rounds;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
-use std::time::Instant;
 
 use pentad::keyspace::collections::list::End;
 use pentad::keyspace::stream::{Keep, Log, NewId, Trim};
 use pentad::keyspace::{Hash, KeyedState, List, Settings, ZSet};
+use rounds::least_ns;
 
 /// As in the daemon.
 #[cfg(feature = "daemon")]
@@ -18,9 +23,6 @@ use pentad::keyspace::{Hash, KeyedState, List, Settings, ZSet};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SIZES: [u64; 5] = [10, 1_000, 100_000, 1_000_000, 10_000_000];
-/// Operations that are timed together, and how often.
-const OPERATIONS: u64 = 200_000;
-const ROUNDS: usize = 5;
 
 /// Gets a random number each time.
 type Operation = Box<dyn FnMut(u64)>;
@@ -50,53 +52,9 @@ fn main() {
             continue;
         }
         for size in SIZES.into_iter().filter(|size| *size <= most) {
-            println!("{name:20} {size:>10} {:>9.1}", measure(prepare(size)));
+            println!("{name:20} {size:>10} {:>9.1}", least_ns(prepare(size)));
         }
     }
-}
-
-/// The least of several rounds: all above it is what else the machine did.
-fn measure(mut operation: Operation) -> f64 {
-    let mut random = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut least = f64::INFINITY;
-    for _ in 0..ROUNDS {
-        let start = Clock::start();
-        for _ in 0..OPERATIONS {
-            // Xorshift: what is measured is not this.
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            operation(random);
-        }
-        least = least.min(start.elapsed_ns() / OPERATIONS as f64);
-    }
-    least
-}
-
-/// The time of this thread on the CPU, where the system tells it; else what has passed.
-enum Clock {
-    OnCpu(f64),
-    Passed(Instant),
-}
-
-impl Clock {
-    fn start() -> Self {
-        on_cpu_ns().map_or_else(|| Clock::Passed(Instant::now()), Clock::OnCpu)
-    }
-
-    fn elapsed_ns(&self) -> f64 {
-        match self {
-            Clock::OnCpu(start_ns) => on_cpu_ns().unwrap_or(f64::NAN) - start_ns,
-            Clock::Passed(start) => start.elapsed().as_secs_f64() * 1e9,
-        }
-    }
-}
-
-/// Linux's count of it, which is brought up to date by giving the CPU up.
-fn on_cpu_ns() -> Option<f64> {
-    std::thread::yield_now();
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    text.split(' ').next()?.parse().ok()
 }
 
 fn settings() -> Settings {

@@ -41,12 +41,12 @@ fn every_reply_is_what_the_model_says_whatever_goes_wrong() {
     let cases = number_from_env("PENTAD_CASES").unwrap_or(200);
     let mut seen = Seen::default();
     for_each_seed(cases, |seed| {
-        let mut simulation = Simulation::new(seed);
+        let mut simulation = Simulation::new(seed, seen);
         for _ in 0..STEPS {
             simulation.step();
         }
         simulation.end();
-        seen.add(&simulation.seen);
+        seen = simulation.seen;
     });
     eprintln!("{cases} seeds: {seen:?}");
     if cases >= 200 && number_from_env("PENTAD_SEED").is_none() {
@@ -91,20 +91,6 @@ struct Seen {
     failed_commits: u64,
     crashes: u64,
     rubbish: u64,
-}
-
-impl Seen {
-    fn add(&mut self, other: &Seen) {
-        self.requests += other.requests;
-        self.replies += other.replies;
-        self.resets += other.resets;
-        self.half_closes += other.half_closes;
-        self.stalls += other.stalls;
-        self.jumps_back += other.jumps_back;
-        self.failed_commits += other.failed_commits;
-        self.crashes += other.crashes;
-        self.rubbish += other.rubbish;
-    }
 }
 
 impl Dice for Rng {
@@ -161,7 +147,7 @@ impl Client {
 }
 
 impl Simulation {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, seen: Seen) -> Self {
         let mut rng = Rng::seeded(seed);
         let requests_per_turn = rng.pick(&[1, 3, 100]);
         let disk = rng.chance(70).then(|| SimDisk::new(seed));
@@ -181,7 +167,7 @@ impl Simulation {
             possible: vec![Model::default()],
             in_trouble: false,
             log: Vec::new(),
-            seen: Seen::default(),
+            seen,
             rng,
         };
         simulation.load();
