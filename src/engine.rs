@@ -515,6 +515,7 @@ impl Engine {
     pub fn needs_maintenance(&self) -> bool {
         let limits = &self.hub.limits;
         self.keyspace.needs_maintenance()
+            || self.hub.scripting.needs_maintenance()
             || limits.clients_bytes_max > 0
             || limits.memory_bytes_max > 0
                 && accounting::used_bytes(&self.keyspace, &self.hub) > limits.memory_bytes_max
@@ -522,7 +523,7 @@ impl Engine {
 
     /// Does a bounded step of background work; true when more is due.
     pub fn maintain(&mut self) -> bool {
-        let more = self.keyspace.maintain();
+        let more = self.hub.scripting.maintain() | self.keyspace.maintain();
         let more = accounting::make_room(&mut self.keyspace, &self.hub) == Room::Soon || more;
         accounting::limit_clients(&mut self.hub);
         self.scene().react();

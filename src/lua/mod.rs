@@ -13,12 +13,14 @@ mod arguments;
 mod bit;
 mod cjson;
 mod cmsgpack;
+mod long_texts;
 mod pattern;
 mod random;
 mod strings;
 mod structs;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use mlua::{Lua, LuaOptions, StdLib, Table, Value};
 
@@ -48,7 +50,7 @@ impl std::error::Error for Raised {}
 /// Called by functions that may take long, every so many steps: an error ends the script.
 pub type Pulse = Arc<dyn Fn(&Lua) -> mlua::Result<()> + Send + Sync>;
 
-/// Steps of work in one function after which the pulse is felt.
+/// Steps of work in functions of the sandbox after which the pulse is felt.
 const STEPS_PER_PULSE: u64 = 100_000;
 
 /// Values after which a function written in Rust feels the pulse, and bytes that count as one.
@@ -86,16 +88,18 @@ impl<'l> Work<'l> {
         self.bytes = bytes;
         if self.values >= VALUES_PER_PULSE {
             self.values = 0;
-            let pulse = self
-                .lua
-                .app_data_ref::<Pulse>()
-                .map(|pulse| Pulse::clone(&pulse));
-            if let Some(pulse) = pulse {
-                return pulse(self.lua);
-            }
+            return feel_pulse(self.lua);
         }
         Ok(())
     }
+}
+
+/// Feels the pulse, in a function that takes long.
+pub fn feel_pulse(lua: &Lua) -> mlua::Result<()> {
+    let pulse = lua
+        .app_data_ref::<Pulse>()
+        .map(|pulse| Pulse::clone(&pulse));
+    pulse.map_or(Ok(()), |pulse| pulse(lua))
 }
 
 /// What the sandbox is made with.
@@ -122,11 +126,12 @@ pub fn open(lua: &Lua, host: &Host, pulse: &Pulse) -> mlua::Result<Table> {
     native.raw_set("place", lua.create_function(place)?)?;
     native.raw_set("copy", lua.create_function(copy)?)?;
     native.raw_set("chunk_name", lua.create_function(chunk_name)?)?;
-    let work_pulse = Arc::clone(pulse);
+    let (work_pulse, since_pulse) = (Arc::clone(pulse), AtomicU64::new(0));
     native.raw_set(
         "work",
-        lua.create_function(move |lua, steps: f64| {
-            if steps >= STEPS_PER_PULSE as f64 {
+        lua.create_function(move |lua, steps: u64| {
+            if since_pulse.fetch_add(steps, Ordering::Relaxed) + steps >= STEPS_PER_PULSE {
+                since_pulse.store(0, Ordering::Relaxed);
                 work_pulse(lua)?;
             }
             Ok(())
@@ -140,6 +145,7 @@ pub fn open(lua: &Lua, host: &Host, pulse: &Pulse) -> mlua::Result<Table> {
     native.raw_set("struct", structs::open(lua)?)?;
     native.raw_set("math", random::open(lua)?)?;
     strings::open(lua, &native, pulse)?;
+    long_texts::open(lua, &native)?;
     lua.load(include_str!("sandbox.lua"))
         .set_name("=redis")
         .call(native)

@@ -9,11 +9,20 @@
 local native = ...
 local error, type, pcall, xpcall, next, select, tostring, unpack = error, type, pcall, xpcall, next, select, tostring, unpack
 local setmetatable, getmetatable, rawset, rawget, rawequal = setmetatable, getmetatable, rawset, rawget, rawequal
-local loadstring = loadstring
-local string_byte, string_metatable = string.byte, getmetatable("")
+local load, loadstring, tonumber, floor, huge = load, loadstring, tonumber, math.floor, math.huge
+local sub, string_byte, string_rep, string_metatable = string.sub, string.byte, string.rep, getmetatable("")
 local table_concat, table_insert, table_remove, table_sort = table.concat, table.insert, table.remove, table.sort
 
 local READ_ONLY = "Attempt to modify a readonly table"
+
+-- ---- what C would do in one go --------------------------------------------------------------------------------------
+
+-- Elements or bytes from which on it is worth while not to leave them to C.
+local MANY = 1000
+-- As many as C may go through in one go.
+local MUCH = 100000
+-- A long text is gone through in pieces of this length.
+local PIECE_BYTES = 128 * 1024
 
 -- ---- read-only tables ---------------------------------------------------------------------------------------------
 
@@ -155,8 +164,16 @@ function G.loadstring(...)
   end
   if string_byte(text) == 27 then
     return nil, native.chunk_name(name or text) .. ":1: unexpected symbol near '\\27'"
+  elseif #text <= PIECE_BYTES then
+    return loadstring(text, name)
   end
-  return loadstring(text, name)
+  local at = 1 - PIECE_BYTES
+  local f, problem = load(function()
+    native.work(MUCH)
+    at = at + PIECE_BYTES
+    return sub(text, at, at + PIECE_BYTES - 1)
+  end, name or text)
+  return f, told(problem)
 end
 
 function G.load(...)
@@ -164,7 +181,7 @@ function G.load(...)
   if type(f) ~= "function" then
     error(bad_argument(1, "load", "function", select("#", ...), f), 2)
   end
-  local pieces = {}
+  local read = {}
   while true do
     local piece = f()
     if piece == nil or piece == "" then
@@ -172,18 +189,40 @@ function G.load(...)
     elseif type(piece) ~= "string" then
       return nil, "reader function must return a string"
     end
-    pieces[#pieces + 1] = piece
+    read[#read + 1] = piece
   end
-  return G.loadstring(table_concat(pieces), name or "=(load)")
+  return G.loadstring(table_concat(read), name or "=(load)")
 end
 
 local collectgarbage = collectgarbage
+
+-- Kilobytes of garbage that are worth one step, which is to be a short one.
+local STEP_KB = 64
+
+-- Steps until one ends a cycle of the collector, or so much has been done; says whether a cycle has ended.
+local function collect(kilobytes)
+  for _ = 1, kilobytes, STEP_KB do
+    native.work(MUCH)
+    if collectgarbage("step", STEP_KB) then
+      return true
+    end
+  end
+  return false
+end
+
 function G.collectgarbage(option, ...)
   -- The collector is everybody's: it can be asked and helped, not stopped.
   if option == "stop" or option == "restart" then
     return 0
   elseif option == "setpause" or option == "setstepmul" then
     return 200
+  elseif option == nil or option == "collect" then
+    -- The first cycle may have begun before the last of the garbage was made.
+    collect(huge)
+    collect(huge)
+    return 0
+  elseif option == "step" and type((...)) == "number" and ... > STEP_KB then
+    return collect(...)
   end
   return collectgarbage(option, ...)
 end
@@ -198,9 +237,6 @@ function coroutine_library.resume(...)
 end
 
 -- ---- table --------------------------------------------------------------------------------------------------------
-
--- Elements from which on C code that goes through all of them counts as work of its own.
-local MANY = 1000
 
 local table_library = {}
 for name, f in next, table do
@@ -217,9 +253,15 @@ function table_library.insert(...)
     if type(place) ~= "number" and not (type(place) == "string" and place + 0) then
       error(bad_argument(2, "insert", "number", count, place), 2)
     end
-    if #t > MANY then
-      native.work(#t)
+    local last = #t
+    if last > MUCH and type(place) == "number" and place >= 1 and place <= last and floor(place) == place then
+      for at = last, place, -1 do
+        rawset(t, at + 1, rawget(t, at))
+      end
+      rawset(t, place, (select(3, ...)))
+      return
     end
+    native.work(last)
   elseif count ~= 2 then
     error("wrong number of arguments to 'insert'", 2)
   end
@@ -227,13 +269,19 @@ function table_library.insert(...)
 end
 
 function table_library.remove(...)
-  local t = ...
+  local t, place = ...
   check_writable(t)
   if type(t) ~= "table" then
     error(bad_argument(1, "remove", "table", select("#", ...), t), 2)
   end
-  if #t > MANY then
-    native.work(#t)
+  local last = #t
+  if last > MUCH and type(place) == "number" and place >= 1 and place <= last and floor(place) == place then
+    local removed = rawget(t, place)
+    for at = place, last - 1 do
+      rawset(t, at, rawget(t, at + 1))
+    end
+    rawset(t, last, nil)
+    return removed
   end
   return table_remove(...)
 end
@@ -267,8 +315,6 @@ for name, f in next, native.pattern do
   string_library[name] = f
 end
 
-local string_rep, floor, tonumber = string.rep, math.floor, tonumber
-
 -- C copies byte by byte, and cannot be interrupted.
 local function repeat_much(text, count)
   local result = ""
@@ -287,20 +333,37 @@ end
 
 function string_library.rep(...)
   local text, count = ...
+  if type(text) ~= "string" and type(text) ~= "number" then
+    error(bad_argument(1, "rep", "string", select("#", ...), text), 2)
+  end
+  local number = tonumber(count)
+  if not number then
+    error(bad_argument(2, "rep", "number", select("#", ...), count), 2)
+  end
+  text = text .. ""
   -- C would count to a billion to repeat nothing.
   if text == "" then
     return ""
   end
-  local number = tonumber(count)
-  if (type(text) == "string" or type(text) == "number") and number then
-    text = text .. ""
-    -- As C makes an `int` of it.
-    number = floor(number) % 2 ^ 32
-    if number < 2 ^ 31 and #text * number > MANY then
-      return repeat_much(text, number)
-    end
+  -- As C makes an `int` of it.
+  number = floor(number) % 2 ^ 32
+  if number < 2 ^ 31 and #text * number > MANY then
+    return repeat_much(text, number)
   end
-  return string_rep(...)
+  return string_rep(text, count)
+end
+
+for name, of_long in next, native.long do
+  local f = string[name]
+  string_library[name] = function(...)
+    local text = ...
+    if type(text) ~= "string" and type(text) ~= "number" then
+      error(bad_argument(1, name, "string", select("#", ...), text), 2)
+    elseif type(text) == "string" and #text > PIECE_BYTES then
+      return of_long(text)
+    end
+    return f(text)
+  end
 end
 
 string_library.dump = function()
@@ -308,7 +371,7 @@ string_library.dump = function()
 end
 
 -- The next match from `at` on: its first and its last place, and what it captures.
-local next_match, sub = native.next_match, string.sub
+local next_match = native.next_match
 
 local function gmatch(...)
   local text, pattern = native.two_strings(...)

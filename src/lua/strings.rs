@@ -232,7 +232,7 @@ fn gsub(arguments: &Arguments<'_>, pulse: &Pulse) -> mlua::Result<MultiValue> {
 }
 
 /// What grows in Rust's memory while Lua does not see it must not outgrow what Lua may have.
-fn check_size(lua: &Lua, out: &[u8]) -> mlua::Result<()> {
+pub(super) fn check_size(lua: &Lua, out: &[u8]) -> mlua::Result<()> {
     const LOOK_FROM_BYTES: usize = 1024 * 1024;
     if out.len() < LOOK_FROM_BYTES {
         return Ok(());

@@ -6,9 +6,9 @@ use log::{debug, info, warn};
 use mlua::{Function, Lua, MultiValue, Table, Value};
 
 use super::run::RunFamily;
-use super::sha1::sha1_hex;
+use super::sha1::{sha1_hex, sha1_hex_in_pieces};
 use crate::lent::Lent;
-use crate::lua::{Raised, error_table};
+use crate::lua::{Raised, error_table, feel_pulse};
 use crate::protocol::resp::server::REDIS_VERSION;
 
 type Calls = Arc<Lent<RunFamily>>;
@@ -74,14 +74,15 @@ fn sha1hex(lua: &Lua, values: MultiValue) -> mlua::Result<mlua::LuaString> {
     if values.len() != 1 {
         return Err(raised("wrong number of arguments"));
     }
-    let text = match values.front() {
-        Some(Value::String(text)) => text.as_bytes().to_vec(),
+    let sha = match values.front() {
+        Some(Value::String(text)) => sha1_hex_in_pieces(&text.as_bytes(), || feel_pulse(lua))?,
         Some(value @ (Value::Integer(_) | Value::Number(_))) => {
-            crate::lua::number_text(crate::lua::as_number(value).unwrap_or_default())
+            let number = crate::lua::as_number(value).unwrap_or_default();
+            sha1_hex(&crate::lua::number_text(number))
         }
-        _ => Vec::new(),
+        _ => sha1_hex(b""),
     };
-    lua.create_string(sha1_hex(&text))
+    lua.create_string(sha)
 }
 
 /// A table with an error; it has a code in front, `ERR` unless the text has one.

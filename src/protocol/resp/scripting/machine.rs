@@ -34,8 +34,7 @@ pub struct Machine {
     /// Functions, by their names.
     functions: HashMap<Vec<u8>, Function>,
     registered: loading::Registered,
-    /// What a collection of garbage that seemed due has left.
-    kept_bytes: Cell<usize>,
+    garbage: Garbage,
 }
 
 impl std::fmt::Debug for Machine {
@@ -84,7 +83,7 @@ impl Machine {
             scripts: HashMap::new(),
             functions: HashMap::new(),
             registered,
-            kept_bytes: Cell::new(0),
+            garbage: Garbage::default(),
             lua,
         })
     }
@@ -113,8 +112,7 @@ impl Machine {
     /// Forgets all scripts.
     pub fn forget_scripts(&mut self) {
         self.scripts.clear();
-        // What they held is garbage now; if it cannot be collected it will be later.
-        let _ = self.lua.gc_collect();
+        self.garbage.expect();
     }
 
     /// Runs a compiled script with the keys and arguments of `run`.
@@ -153,9 +151,12 @@ impl Machine {
         // What the server itself puts into the machine is not counted; what the script does is.
         let limit = run.memory_limit_bytes();
         let _ = self.lua.set_memory_limit(limit);
-        let result = self.lent.lend(run, call);
+        let result = self.lent.lend(run, || {
+            self.collect_before(limit)?;
+            call()
+        });
         let _ = self.lua.set_memory_limit(0);
-        self.collect_much(limit);
+        self.garbage.look(self.lua.used_memory(), limit);
         if run.was_paced() {
             // If this fails, the next script is looked at more often than it need be.
             let _ = arm(&self.lua, &self.lent, INSTRUCTIONS_PER_PULSE);
@@ -170,15 +171,34 @@ impl Machine {
         }
     }
 
-    /// Collects garbage if there is so much of it that the next scripts would have little of what they may have. (Lua 5.1
-    /// does not collect when memory runs out: it fails.)
-    fn collect_much(&self, limit_bytes: usize) {
-        let much_bytes = (limit_bytes / 4).max(2 * self.kept_bytes.get());
-        if limit_bytes > 0 && self.lua.used_memory() > much_bytes {
-            // What a finalizer of a script raises is its own business; there are none in the sandbox.
-            let _ = self.lua.gc_collect();
-            self.kept_bytes.set(self.lua.used_memory());
+    /// Collects what scripts before this one have left, if it could leave this one little room: Lua 5.1 does not collect
+    /// when memory runs out, it fails. That is part of this script's time.
+    fn collect_before(&self, limit_bytes: usize) -> mlua::Result<()> {
+        while self.garbage.is_due() && self.lua.used_memory() > limit_bytes / 2 {
+            self.collect_some();
+            feel_pulse(&self.lua, &self.lent)?;
         }
+        Ok(())
+    }
+
+    /// Does a step of collecting what scripts have left (well below 100 us); true when more is due.
+    pub fn collect_some(&self) -> bool {
+        const STEPS: usize = 8;
+        for _ in 0..STEPS {
+            if !self.garbage.is_due() {
+                return false;
+            }
+            // What a finalizer of a script raises is its own business; there are none in the sandbox.
+            if self.lua.gc_step().unwrap_or(true) {
+                self.garbage.end_cycle(self.lua.used_memory());
+            }
+        }
+        self.garbage.is_due()
+    }
+
+    /// Whether [`Machine::collect_some`] has something to do.
+    pub fn has_garbage(&self) -> bool {
+        self.garbage.is_due()
     }
 
     fn arguments(&self, run: &Run<'_>) -> mlua::Result<(Table, Table)> {
@@ -243,6 +263,40 @@ impl Machine {
         for name in names {
             self.functions.remove(name);
         }
+    }
+}
+
+/// Whether garbage is to be collected between scripts, and how far that is.
+#[derive(Default)]
+struct Garbage {
+    /// Cycles of the collector that are to be ended.
+    cycles_due: Cell<u32>,
+    /// What was there after the last of them.
+    kept_bytes: Cell<usize>,
+}
+
+impl Garbage {
+    /// So much is there after a script, which may have left much of it behind.
+    fn look(&self, used_bytes: usize, limit_bytes: usize) {
+        let much_bytes = (limit_bytes / 4).max(2 * self.kept_bytes.get());
+        if limit_bytes > 0 && used_bytes > much_bytes {
+            self.expect();
+        }
+    }
+
+    /// Something that was held is not any more.
+    fn expect(&self) {
+        // The cycle under way may have passed by what is garbage now.
+        self.cycles_due.set(2);
+    }
+
+    fn end_cycle(&self, used_bytes: usize) {
+        self.cycles_due.set(self.cycles_due.get().saturating_sub(1));
+        self.kept_bytes.set(used_bytes);
+    }
+
+    fn is_due(&self) -> bool {
+        self.cycles_due.get() > 0
     }
 }
 

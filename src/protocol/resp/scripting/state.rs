@@ -34,7 +34,7 @@ impl Default for Scripting {
     fn default() -> Self {
         Scripting {
             time_limit_ms: 5000,
-            memory_limit_bytes: 256 * 1024 * 1024,
+            memory_limit_bytes: 64 * 1024 * 1024,
             scripts: HashMap::new(),
             libraries: BTreeMap::new(),
             running: None,
@@ -42,6 +42,30 @@ impl Default for Scripting {
             #[cfg(feature = "lua")]
             machine: None,
         }
+    }
+}
+
+impl Scripting {
+    /// Does a step of collecting what scripts have left behind; true when more is due.
+    pub(crate) fn maintain(&self) -> bool {
+        #[cfg(feature = "lua")]
+        return self
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.collect_some());
+        #[cfg(not(feature = "lua"))]
+        return false;
+    }
+
+    /// Whether [`Scripting::maintain`] has something to do.
+    pub(crate) fn needs_maintenance(&self) -> bool {
+        #[cfg(feature = "lua")]
+        return self
+            .machine
+            .as_ref()
+            .is_some_and(|machine| machine.has_garbage());
+        #[cfg(not(feature = "lua"))]
+        return false;
     }
 }
 
