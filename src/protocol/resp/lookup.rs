@@ -7,12 +7,13 @@
 //! name.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use super::CommandRef;
 use super::command::Command;
+use super::{CommandRef, FAMILIES};
 
 /// The commands of a server, to be found by name in any case.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table {
     /// A power of two of places, more than half of them empty, so that every search ends.
     slots: Box<[Option<Slot>]>,
@@ -30,8 +31,14 @@ struct Slot {
 }
 
 impl Table {
-    /// A table of all the commands of the given families; a few microseconds for 300 of them, some
-    /// thirty the first time. Of commands of the same name the first counts.
+    /// A table of all commands of [`FAMILIES`]. It is made once in a process; then this is a copy, which takes a few
+    /// microseconds.
+    pub fn built_in() -> Self {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
+        TABLE.clone()
+    }
+
+    /// A table of all the commands of the given families. Of commands of the same name the first counts. O(commands).
     pub fn new(families: &[&'static [Command]]) -> Self {
         let count: usize = families.iter().map(|family| family.len()).sum();
         let mut table = Table {
@@ -212,7 +219,6 @@ fn lower_case(bytes: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FAMILIES;
     use super::*;
     use std::collections::BTreeSet;
 

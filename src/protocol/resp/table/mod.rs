@@ -24,7 +24,9 @@ mod transactions;
 use super::command::Command;
 
 /// All commands, family by family.
-pub const FAMILIES: &[&[Command]] = &[
+///
+/// A `static`, for rows are told from each other by their addresses: of a constant there may be copies.
+pub static FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
