@@ -16,6 +16,8 @@ const SCRIPT: &str = "
     local written, text = pcall(library[2], value)
     if not written then return 'unwritten' end
     local again, error = pcall(library[1], text)
+    -- Tables that are nested too deep are written as nil, in Redis too, and a key cannot be that.
+    if tostring(error) == 'table index is nil' then return 'unwritten' end
     return again and 'same' or text .. ': ' .. tostring(error)";
 
 thread_local! {
