@@ -439,6 +439,30 @@ fn run_bombs() {
 }
 
 #[test]
+fn what_scripts_leave_is_collected_between_turns() {
+    let mut driven = Driven::with(Config::default());
+    let id = driven.open(Scheme::Resp);
+    let bytes = |driven: &mut Driven| -> usize {
+        let info = driven.send(id, b"INFO memory\r\n");
+        let info = String::from_utf8(info).unwrap();
+        let field = info
+            .lines()
+            .find_map(|line| line.strip_prefix("used_memory_lua:"));
+        field.unwrap().parse().unwrap()
+    };
+    assert_eq!(bytes(&mut driven), 0);
+    assert_eq!(driven.send(id, b"EVAL 'return 1' 0\r\n"), b":1\r\n");
+    let little = bytes(&mut driven);
+    let script = "local t = {} for i = 1, 3e5 do t[i] = {i} end collectgarbage('step', 1) return 1";
+    assert_eq!(driven.send(id, &encode(&["EVAL", script, "0"])), b":1\r\n");
+    assert!(bytes(&mut driven) > 16 * 1024 * 1024);
+    assert!(driven.engine.needs_maintenance());
+    while driven.engine.maintain() {}
+    let left = bytes(&mut driven);
+    assert!(left < 2 * little, "{left} bytes, {little} at first");
+}
+
+#[test]
 fn nothing_is_left_for_other_scripts_and_nothing_gets_out() {
     let mut driven = Driven::with(Config::default());
     let id = driven.open(Scheme::Resp);

@@ -256,6 +256,7 @@ fn usage(cx: &Cx<'_>) -> Usage {
 fn info_memory(cx: &Cx<'_>, text: &mut String) {
     let buffers: usize = cx.hub.others().map(|conn| conn.buffer_bytes()).sum();
     let table = cx.keyspace.table_bytes();
+    let scripting = &cx.hub.scripting;
     fields!(text,
         "used_memory": match crate::accounting::used_bytes(cx.keyspace, cx.hub) {
             0 => table + buffers,
@@ -266,6 +267,11 @@ fn info_memory(cx: &Cx<'_>, text: &mut String) {
         "used_memory_dataset": table,
         "mem_clients_normal": buffers,
         "mem_reusable": cx.keyspace.reusable_bytes(),
+        "used_memory_lua": scripting.machine_bytes(),
+        "used_memory_vm_total": scripting.machine_bytes(),
+        "number_of_cached_scripts": scripting.scripts.len(),
+        "number_of_functions": scripting.libraries.values().map(|library| library.functions.len()).sum::<usize>(),
+        "number_of_libraries": scripting.libraries.len(),
         "maxmemory": cx.hub.limits.memory_bytes_max,
         "maxmemory_policy": cx.keyspace.eviction.policy.name(),
     );

@@ -196,6 +196,11 @@ impl Machine {
         self.garbage.is_due()
     }
 
+    /// Bytes that all of it has, garbage included.
+    pub fn used_bytes(&self) -> usize {
+        self.lua.used_memory()
+    }
+
     /// Whether [`Machine::collect_some`] has something to do.
     pub fn has_garbage(&self) -> bool {
         self.garbage.is_due()

@@ -57,6 +57,17 @@ impl Scripting {
         return false;
     }
 
+    /// Bytes that the machine has for scripts and functions; 0 while it is not there, or running one.
+    pub(crate) fn machine_bytes(&self) -> usize {
+        #[cfg(feature = "lua")]
+        return self
+            .machine
+            .as_ref()
+            .map_or(0, |machine| machine.used_bytes());
+        #[cfg(not(feature = "lua"))]
+        return 0;
+    }
+
     /// Whether [`Scripting::maintain`] has something to do.
     pub(crate) fn needs_maintenance(&self) -> bool {
         #[cfg(feature = "lua")]
