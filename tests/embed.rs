@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use pentad::keyspace::{Ttl, Type};
-use pentad::testing::{self, ManualClock};
+use pentad::testing::{self, ManualClock, TestServer};
 use pentad::{
     BuildError, CommandError, CommandSpec, Message, Next, Protocol, ProtocolCx, RegisterError,
     ReplyBuffer, ReplyRef, RespValue, Seed, Server, SubmitError, Topic,
@@ -958,13 +958,9 @@ fn time_is_what_the_clock_says() {
     client.send("XADD s * a 1\r\n");
     assert_eq!([client.line(), client.line()], ["$15", "1735689611000-0"]);
     // It has begun to wait before the clock moves on, and hears of the end at once.
-    while server
-        .with(|store| store.execute(["INFO", "clients"]))
-        .unwrap()
-        .as_str()
-        .unwrap()
-        .contains("blocked_clients:0")
-    {}
+    until_info(&server, "clients", |info| {
+        !info.contains("blocked_clients:0")
+    });
     let started = Instant::now();
     server.clock().advance(Duration::from_secs(31));
     assert_eq!(waits.line(), "*-1");
@@ -991,8 +987,7 @@ fn a_test_goes_back_to_a_snapshot_and_its_clients_stay() {
     });
     let before = server.with(|store| store.execute(["SPOP", "none"]));
     let snapshot = server.snapshot();
-    let draw =
-        |server: &testing::TestServer| server.with(|store| store.execute(["RANDOMKEY"]).unwrap());
+    let draw = |server: &TestServer| server.with(|store| store.execute(["RANDOMKEY"]).unwrap());
     let first_draw = draw(&server);
     for _ in 0..3 {
         assert_eq!(client.ask("WATCH k\r\n"), "+OK");
@@ -1028,6 +1023,19 @@ fn a_test_goes_back_to_a_snapshot_and_its_clients_stay() {
         .snapshot();
     let refused = server.with(move |store| store.restore(&other));
     assert!(refused.is_err());
+}
+
+/// Waits until a section of INFO is as it should be.
+fn until_info(server: &TestServer, section: &'static str, is_so: impl Fn(&str) -> bool) {
+    let started = Instant::now();
+    loop {
+        let info = server.with(move |store| store.execute(["INFO", section]));
+        let info = info.unwrap().as_str().unwrap().to_owned();
+        if is_so(&info) {
+            return;
+        }
+        assert!(started.elapsed() < LONG, "{info}");
+    }
 }
 
 #[test]
@@ -1067,15 +1075,9 @@ fn faults_come_when_a_test_asks_for_them() {
     assert_eq!(client.line(), "+PONG");
     // What waits already goes out when there is no delay any more.
     client.send("PING\r\n");
-    let started = Instant::now();
-    loop {
-        let stats = server.with(|store| store.execute(["INFO", "commandstats"]));
-        let stats = stats.unwrap().as_str().unwrap().to_owned();
-        if stats.contains("cmdstat_ping:calls=5") {
-            break;
-        }
-        assert!(started.elapsed() < LONG, "{stats}");
-    }
+    until_info(&server, "commandstats", |info| {
+        info.contains("cmdstat_ping:calls=5")
+    });
     server.delay_replies(Duration::ZERO);
     assert_eq!(client.line(), "+PONG");
     assert_eq!(client.ask("PING\r\n"), "+PONG");

@@ -260,8 +260,9 @@ function table_library.insert(...)
       end
       rawset(t, place, (select(3, ...)))
       return
+    elseif last > MANY then
+      native.work(last)
     end
-    native.work(last)
   elseif count ~= 2 then
     error("wrong number of arguments to 'insert'", 2)
   end
@@ -282,6 +283,8 @@ function table_library.remove(...)
     end
     rawset(t, last, nil)
     return removed
+  elseif place and last > MANY then
+    native.work(last)
   end
   return table_remove(...)
 end
