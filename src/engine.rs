@@ -108,7 +108,7 @@ impl Engine {
         let run_id: String = (0..5)
             .map(|_| format!("{:08x}", ids.next_u64() as u32))
             .collect();
-        let commands = Table::built_in();
+        let commands = Table::new(FAMILIES);
         Engine {
             keyspace,
             hub: Hub {

@@ -3,9 +3,9 @@
 use std::sync::LazyLock;
 
 use crate::acl::{Denied, Request, User};
-use crate::protocol::resp::Table;
 use crate::protocol::resp::command::access;
 use crate::protocol::resp::parse::{ParseLimits, Parsed, Parser, split_inline};
+use crate::protocol::resp::{FAMILIES, Table};
 
 /// The requests that the parser finds in bytes that come cut at these places (in order), and what is wrong with what
 /// follows.
@@ -47,7 +47,7 @@ pub fn resp_requests(input: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option
 
 /// The line that describes a user with these rules and what the user may do, or what is wrong with the rules.
 pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Vec<String>), String> {
-    static TABLE: LazyLock<Table> = LazyLock::new(Table::built_in);
+    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
     let user = User::new(b"name", false, &TABLE).with_rules(rules, &TABLE)?;
     let answer = |answer: Result<(), Denied>| format!("{answer:?}");
     let mut allowed = Vec::new();

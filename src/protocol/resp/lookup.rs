@@ -6,46 +6,35 @@
 //! names, hence cannot make the search long. This module must not know what a row says beyond its
 //! name.
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
+use super::CommandRef;
 use super::command::Command;
-use super::{CommandRef, FAMILIES};
 
 /// The commands of a server, to be found by name in any case.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Table {
     /// A power of two of places, more than half of them empty, so that every search ends.
     slots: Box<[Option<Slot>]>,
     /// In the order in which `COMMAND` lists them.
     commands: Vec<CommandRef>,
-    /// The same and their subcommands, in the order of their numbers.
+    /// The same and their subcommands, in the order of their numbers: those of a command stand behind it.
     numbered: Vec<CommandRef>,
-    numbers: HashMap<&'static str, usize>,
 }
 
 #[derive(Clone, Debug)]
 struct Slot {
     digest: Digest,
     command: CommandRef,
+    number: usize,
 }
 
 impl Table {
-    /// A table of all commands of [`FAMILIES`]. It is made once in a process; then this is a copy, which takes a few
-    /// microseconds.
-    pub fn built_in() -> Self {
-        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
-        TABLE.clone()
-    }
-
     /// A table of all the commands of the given families. Of commands of the same name the first counts. O(commands).
     pub fn new(families: &[&'static [Command]]) -> Self {
         let count: usize = families.iter().map(|family| family.len()).sum();
         let mut table = Table {
             slots: vec![None; (2 * count + 1).next_power_of_two()].into(),
             commands: Vec::with_capacity(count),
-            numbered: Vec::new(),
-            numbers: HashMap::new(),
+            numbered: Vec::with_capacity(2 * count),
         };
         for command in families.iter().copied().flatten() {
             table.insert(CommandRef::BuiltIn(command));
@@ -56,33 +45,35 @@ impl Table {
     /// Adds a command; false when there is one of this name already. O(1), amortised.
     pub fn insert(&mut self, command: CommandRef) -> bool {
         if 2 * (self.commands.len() + 1) > self.slots.len() {
-            self.slots = vec![None; 2 * self.slots.len()].into();
-            for command in self.commands.clone() {
-                self.put(command);
+            let larger = vec![None; 2 * self.slots.len()].into();
+            let old = std::mem::replace(&mut self.slots, larger);
+            for slot in old.into_iter().flatten() {
+                self.put(slot);
             }
         }
-        if !self.put(command.clone()) {
+        let slot = Slot {
+            digest: Digest::of(command.name.as_bytes()),
+            command: command.clone(),
+            number: self.numbered.len(),
+        };
+        if !self.put(slot) {
             return false;
         }
         let subcommands = command.subcommands.iter().map(CommandRef::BuiltIn);
-        for command in std::iter::once(command.clone()).chain(subcommands) {
-            self.numbers.insert(command.name, self.numbered.len());
-            self.numbered.push(command);
-        }
+        self.numbered.push(command.clone());
+        self.numbered.extend(subcommands);
         self.commands.push(command);
         true
     }
 
     /// Gives a command its place, if there is none of this name.
-    fn put(&mut self, command: CommandRef) -> bool {
-        let name = command.name.as_bytes();
-        let digest = Digest::of(name);
-        let place = self.place(name, digest);
-        if self.slots[place].is_some() {
-            return false;
+    fn put(&mut self, slot: Slot) -> bool {
+        let place = self.place(slot.command.name.as_bytes(), slot.digest);
+        let is_free = self.slots[place].is_none();
+        if is_free {
+            self.slots[place] = Some(slot);
         }
-        self.slots[place] = Some(Slot { digest, command });
-        true
+        is_free
     }
 
     /// All commands and subcommands: each stands at its number.
@@ -90,9 +81,19 @@ impl Table {
         &self.numbered
     }
 
-    /// The number of a command of this table, for sets of commands; O(1).
+    /// The number of a command of this table, for sets of commands; O(number of its container's subcommands).
     pub fn number(&self, command: &Command) -> usize {
-        self.numbers.get(command.name).copied().unwrap_or_default()
+        let name = command.name;
+        let container = name
+            .split_once('|')
+            .map_or(name, |(container, _)| container);
+        let container = container.as_bytes();
+        let Some(slot) = &self.slots[self.place(container, Digest::of(container))] else {
+            return 0;
+        };
+        let mut subcommands = slot.command.subcommands.iter();
+        let place = subcommands.position(|subcommand| subcommand.name == name);
+        slot.number + place.map_or(0, |place| place + 1)
     }
 
     /// The command called `name`, in any case; O(1), no allocation.
@@ -219,6 +220,7 @@ fn lower_case(bytes: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::FAMILIES;
     use super::*;
     use std::collections::BTreeSet;
 
@@ -301,6 +303,14 @@ mod tests {
             Some("get")
         );
         assert!(Table::new(&[]).find(b"get").is_none());
+    }
+
+    #[test]
+    fn every_command_stands_at_its_number() {
+        let table = Table::new(FAMILIES);
+        for (number, command) in table.numbered().iter().enumerate() {
+            assert_eq!(table.number(command), number, "{}", command.name);
+        }
     }
 
     #[test]
