@@ -156,7 +156,7 @@ fn keyspace(measure: Measure<'_>) {
     }
 }
 
-/// The least of several rounds: all above it is what else the machine did.
+/// Prints what an operation takes that goes through so many bytes.
 fn report(name: &str, bytes: usize, operation: &mut dyn FnMut(u64)) {
     let ns = least_ns(operation);
     println!(

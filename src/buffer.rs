@@ -206,13 +206,9 @@ impl Output {
     pub fn recycle(&mut self, spare: &mut Vec<Vec<u8>>) {
         if self.is_empty() {
             let tail = std::mem::take(&mut self.tail);
-            let spare_max = match tail.capacity() {
-                0 => 0,
-                1..=SMALL_BYTES_MAX => 64,
-                bytes if bytes <= KEEP_BYTES_MAX => 4,
-                _ => 0,
-            };
-            if spare.len() < spare_max {
+            let bytes = tail.capacity();
+            let spare_max = if bytes <= SMALL_BYTES_MAX { 64 } else { 4 };
+            if (1..=KEEP_BYTES_MAX).contains(&bytes) && spare.len() < spare_max {
                 spare.push(tail);
             }
         }

@@ -7,7 +7,6 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use crate::acl::{Acl, DEFAULT_USER, User};
-
 use crate::keyspace::{Db, Type};
 use crate::protocol::resp::{CommandRef, KeptRequest, Table};
 use crate::pubsub::Subscriptions;

@@ -2,11 +2,8 @@
 
 use mlua::{Lua, LuaString, Table};
 
-use super::feel_pulse;
 use super::strings::check_size;
-
-/// Bytes between two pulses.
-const PIECE_BYTES: usize = 128 * 1024;
+use super::{PIECE_BYTES, feel_pulse};
 
 /// Puts `long` (functions that do as those of `string`, of a text alone) into `native`.
 pub fn open(lua: &Lua, native: &Table) -> mlua::Result<()> {
@@ -20,22 +17,26 @@ pub fn open(lua: &Lua, native: &Table) -> mlua::Result<()> {
 }
 
 fn mapped(lua: &Lua, text: &LuaString, map: impl Fn(u8) -> u8) -> mlua::Result<LuaString> {
-    let text = text.as_bytes();
-    let mut made = Vec::new();
-    for piece in text.chunks(PIECE_BYTES) {
-        feel_pulse(lua)?;
+    in_pieces(lua, text.as_bytes().chunks(PIECE_BYTES), |made, piece| {
         made.extend(piece.iter().map(|byte| map(*byte)));
-        check_size(lua, &made)?;
-    }
-    lua.create_string(made)
+    })
 }
 
 fn reversed(lua: &Lua, text: LuaString) -> mlua::Result<LuaString> {
-    let text = text.as_bytes();
-    let mut made = Vec::new();
-    for piece in text.rchunks(PIECE_BYTES) {
-        feel_pulse(lua)?;
+    in_pieces(lua, text.as_bytes().rchunks(PIECE_BYTES), |made, piece| {
         made.extend(piece.iter().rev());
+    })
+}
+
+fn in_pieces<'t>(
+    lua: &Lua,
+    pieces: impl Iterator<Item = &'t [u8]>,
+    add: impl Fn(&mut Vec<u8>, &[u8]),
+) -> mlua::Result<LuaString> {
+    let mut made = Vec::new();
+    for piece in pieces {
+        feel_pulse(lua)?;
+        add(&mut made, piece);
         check_size(lua, &made)?;
     }
     lua.create_string(made)

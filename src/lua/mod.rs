@@ -52,6 +52,8 @@ pub type Pulse = Arc<dyn Fn(&Lua) -> mlua::Result<()> + Send + Sync>;
 
 /// Steps of work in functions of the sandbox after which the pulse is felt.
 const STEPS_PER_PULSE: u64 = 100_000;
+/// A long text is gone through in pieces of so many bytes, with a pulse for each.
+pub const PIECE_BYTES: usize = 128 * 1024;
 
 /// Values after which a function written in Rust feels the pulse, and bytes that count as one.
 const VALUES_PER_PULSE: usize = 1000;
@@ -137,6 +139,8 @@ pub fn open(lua: &Lua, host: &Host, pulse: &Pulse) -> mlua::Result<Table> {
             Ok(())
         })?,
     )?;
+    native.raw_set("MUCH", STEPS_PER_PULSE)?;
+    native.raw_set("PIECE_BYTES", PIECE_BYTES)?;
     native.raw_set("redis", &host.redis)?;
     native.raw_set("register_function", &host.register_function)?;
     native.raw_set("bit", bit::open(lua)?)?;

@@ -19,10 +19,8 @@ local READ_ONLY = "Attempt to modify a readonly table"
 
 -- Elements or bytes from which on it is worth while not to leave them to C.
 local MANY = 1000
--- As many as C may go through in one go.
-local MUCH = 100000
--- A long text is gone through in pieces of this length.
-local PIECE_BYTES = 128 * 1024
+-- As many as C may go through in one go, and the length of the pieces of a long text.
+local MUCH, PIECE_BYTES = native.MUCH, native.PIECE_BYTES
 
 -- ---- read-only tables ---------------------------------------------------------------------------------------------
 
@@ -181,7 +179,7 @@ function G.load(...)
   if type(f) ~= "function" then
     error(bad_argument(1, "load", "function", select("#", ...), f), 2)
   end
-  local read = {}
+  local pieces = {}
   while true do
     local piece = f()
     if piece == nil or piece == "" then
@@ -189,9 +187,9 @@ function G.load(...)
     elseif type(piece) ~= "string" then
       return nil, "reader function must return a string"
     end
-    read[#read + 1] = piece
+    pieces[#pieces + 1] = piece
   end
-  return G.loadstring(table_concat(read), name or "=(load)")
+  return G.loadstring(table_concat(pieces), name or "=(load)")
 end
 
 local collectgarbage = collectgarbage
@@ -243,6 +241,11 @@ for name, f in next, table do
   table_library[name] = f
 end
 
+-- Whether elements are to be moved one by one, from a place of the table on.
+local function is_long_way(place, last)
+  return last > MUCH and type(place) == "number" and place >= 1 and place <= last and floor(place) == place
+end
+
 function table_library.insert(...)
   local t, place = ...
   check_writable(t)
@@ -254,7 +257,7 @@ function table_library.insert(...)
       error(bad_argument(2, "insert", "number", count, place), 2)
     end
     local last = #t
-    if last > MUCH and type(place) == "number" and place >= 1 and place <= last and floor(place) == place then
+    if is_long_way(place, last) then
       for at = last, place, -1 do
         rawset(t, at + 1, rawget(t, at))
       end
@@ -276,7 +279,7 @@ function table_library.remove(...)
     error(bad_argument(1, "remove", "table", select("#", ...), t), 2)
   end
   local last = #t
-  if last > MUCH and type(place) == "number" and place >= 1 and place <= last and floor(place) == place then
+  if is_long_way(place, last) then
     local removed = rawget(t, place)
     for at = place, last - 1 do
       rawset(t, at, rawget(t, at + 1))

@@ -174,7 +174,8 @@ impl Machine {
     /// Collects what scripts before this one have left, if it could leave this one little room: Lua 5.1 does not collect
     /// when memory runs out, it fails. That is part of this script's time.
     fn collect_before(&self, limit_bytes: usize) -> mlua::Result<()> {
-        while self.garbage.is_due() && self.lua.used_memory() > limit_bytes / 2 {
+        let is_scarce = || limit_bytes > 0 && self.lua.used_memory() > limit_bytes / 2;
+        while self.garbage.is_due() && is_scarce() {
             self.collect_some();
             feel_pulse(&self.lua, &self.lent)?;
         }

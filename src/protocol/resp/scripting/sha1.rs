@@ -13,9 +13,8 @@ pub fn sha1_hex_in_pieces<E>(
     bytes: &[u8],
     mut before: impl FnMut() -> Result<(), E>,
 ) -> Result<[u8; 40], E> {
-    const PIECE_BYTES: usize = 128 * 1024;
     let mut sha1 = Sha1::new();
-    for piece in bytes.chunks(PIECE_BYTES) {
+    for piece in bytes.chunks(crate::lua::PIECE_BYTES) {
         before()?;
         sha1.update(piece);
     }
@@ -39,9 +38,14 @@ mod tests {
     #[test]
     fn the_standards_own_examples_come_out() {
         let million = vec![b'a'; 1_000_000];
-        let cases: [(&[u8], &str); 3] = [
+        let cases: [(&[u8], &str); 5] = [
             (b"", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
             (b"abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            (
+                b"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+                "84983e441c3bd26ebaae4aa1f95129e5e54670f1",
+            ),
+            (&[b'x'; 64], "bb2fa3ee7afb9f54c6dfb5d021f14b1ffe40c163"),
             (&million, "34aa973cd4c4daa4f61eeb2bdbad27316534016f"),
         ];
         for (bytes, digest) in cases {
