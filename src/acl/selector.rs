@@ -388,6 +388,8 @@ impl Selector {
         }
         let patterns = self.keys.iter().map(|known| {
             let sign: &[u8] = match (known.read, known.write) {
+                // `~*` is all keys, and no pattern may come after it. (Redis writes it here, and cannot read that again.)
+                (true, true) if known.pattern == b"*" && self.keys.len() > 1 => b"%RW~",
                 (true, true) => b"~",
                 (true, false) => b"%R~",
                 _ => b"%W~",

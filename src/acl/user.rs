@@ -284,6 +284,11 @@ mod tests {
                 "off sanitize-payload resetchannels -@all -config",
             ),
             ("%R~x %W~x allchannels", "off sanitize-payload ~x &* -@all"),
+            ("%RW~*", "off sanitize-payload ~* resetchannels -@all"),
+            (
+                "%RW~* ~b",
+                "off sanitize-payload %RW~* ~b resetchannels -@all",
+            ),
             (
                 "+get (+set ~x) ( ~y allcommands )",
                 "off sanitize-payload resetchannels -@all +get (~x resetchannels -@all +set) (~y resetchannels +@all)",
