@@ -431,6 +431,30 @@ fn an_unfinished_end_is_cut_and_damage_in_the_middle_is_not_passed_over() {
     }
 }
 
+#[test]
+fn a_frame_that_has_older_groups_once_more_takes_the_place_of_no_file() {
+    let disk = written(3);
+    let (name, _) = largest(&disk);
+    // The groups from 1 to 9, all empty; and after it those from 7 to 10, before which all are on the disk.
+    let again = frame(&[&[1, 0][..], &[0; 9]].concat());
+    let synced = frame(&[7, 0, 0, 0, 0, 0]);
+    disk.damage(&name, |bytes| {
+        bytes.extend_from_slice(&again);
+        bytes.extend_from_slice(&synced);
+    });
+    for _ in 0..3 {
+        assert_eq!(keys(&disk).expect("all can be read"), 3);
+        disk.kill();
+    }
+}
+
+/// A payload as it lies in a file.
+fn frame(payload: &[u8]) -> Vec<u8> {
+    let mut checked = Vec::new();
+    pentad::varint::push_bytes(&mut checked, payload);
+    [&crc32c::crc32c(&checked).to_le_bytes()[..], &checked].concat()
+}
+
 // ---- failures ---------------------------------------------------------------------------------------
 
 #[test]

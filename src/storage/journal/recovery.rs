@@ -107,6 +107,7 @@ pub struct Doubtful {
     file: FileId,
     offset: u64,
     bytes: u64,
+    /// The first group that no frame before it had. It may have some of those once more.
     pub first: u64,
     end: u64,
 }
@@ -516,7 +517,7 @@ impl Recovery {
                     file: source.file,
                     offset,
                     bytes: len as u64,
-                    first,
+                    first: before,
                     end: self.next,
                 });
             }
