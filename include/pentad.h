@@ -112,6 +112,17 @@ typedef struct pentad_options {
    * What random choices and hashes begin with, so that they are the same in each run; 0: something from the system.
    */
   uint64_t seed;
+  /**
+   * The directory in whose files all data is kept, made if it is missing; null: data is in memory only. What is there
+   * is loaded by pentad_open. What clients change is on the disk as `fsync` says, what pentad_execute changes with the
+   * next pentad_turn.
+   */
+  const char *data;
+  /**
+   * When changes are on the disk: "always" before they are answered, "everysec" (and null) a second later at most, "no"
+   * when the system likes.
+   */
+  const char *fsync;
 } pentad_options;
 
 /**
@@ -153,19 +164,20 @@ extern "C" {
 #endif // __cplusplus
 
 /**
- * Opens a server and binds its listeners. Nobody is served before the first turn.
+ * Opens a server: loads its data, if any is kept, and binds its listeners. Nobody is served before the first turn.
  *
  * `options` may be null, for the defaults and no listeners. Gives null when it cannot be opened (see
  * pentad_last_error). To be closed with pentad_close.
  *
  * The caller sees to this:
- * `options` is null or points to options, whose `listen` points to so many strings.
+ * `options` is null or points to options, whose `listen` points to so many strings; `data` and `fsync` are strings or null.
  */
 struct pentad_server *pentad_open(const struct pentad_options *options);
 
 /**
- * Closes a server at once: listeners, connections, data. To have clients answered first, pentad_stop and pentad_run.
- * Null is ignored. Gives 0, or -1 when another thread is using it: then it stays open.
+ * Closes a server at once: listeners, connections, data, which is on the disk then if it is kept at all. To have clients
+ * answered first, pentad_stop and pentad_run. Null is ignored. Gives 0; 1 when it is closed, and not all data could be
+ * written (see pentad_last_error); -1 when another thread is using it: then it stays open.
  *
  * The caller sees to this:
  * `server` is null or what pentad_open gave, and is not used afterwards.

@@ -1,6 +1,7 @@
 //! How a server is put together.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -10,6 +11,8 @@ use crate::keyspace::Seed;
 use crate::protocol::custom::{Protocol, Protocols};
 use crate::protocol::resp::{Args, CommandCx, CommandError, CommandSpec, RegisterError};
 use crate::server::{BindError, Server};
+use crate::storage::journal::Journal;
+use crate::storage::{Fsync, StorageError};
 
 /// A server to be; see [`Server::builder`].
 ///
@@ -30,6 +33,7 @@ pub struct Builder {
     config: Config,
     clock: Box<dyn Clock>,
     grace: Duration,
+    data: Option<(PathBuf, Fsync)>,
     protocols: Protocols,
     commands: Vec<Register>,
     error: Option<BuildError>,
@@ -47,6 +51,7 @@ impl Default for Builder {
             config: Config::default(),
             clock: Box::new(SystemClock::default()),
             grace: GRACE,
+            data: None,
             protocols: Protocols::default(),
             commands: Vec::new(),
             error: None,
@@ -65,6 +70,8 @@ pub enum BuildError {
     Command(RegisterError),
     /// A limit is out of range, or an address cannot be listened on.
     Bind(BindError),
+    /// The data cannot be kept there, or what is kept there cannot be loaded.
+    Data(StorageError),
 }
 
 impl fmt::Display for BuildError {
@@ -76,6 +83,7 @@ impl fmt::Display for BuildError {
             }
             BuildError::Command(error) => write!(f, "{error}"),
             BuildError::Bind(error) => write!(f, "{error}"),
+            BuildError::Data(error) => write!(f, "{error}"),
         }
     }
 }
@@ -87,6 +95,7 @@ impl std::error::Error for BuildError {
             BuildError::Protocol(_) => None,
             BuildError::Command(error) => Some(error),
             BuildError::Bind(error) => Some(error),
+            BuildError::Data(error) => Some(error),
         }
     }
 }
@@ -133,6 +142,31 @@ impl Builder {
     /// told.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// Keeps all data in files of this directory, which is made if it is missing; no other server can use it meanwhile.
+    /// [`build`](Builder::build) loads what is there, and takes as long as that takes. What requests change is on the disk
+    /// before they are answered, or up to a second later, as `fsync` says; what the host itself changes, with the next
+    /// [turn](Server::turn). To be ended with [`Server::run`] or [`Server::close`].
+    ///
+    /// A host that cannot wait for loading, or keeps data elsewhere, hands a [`Storage`](crate::storage::Storage) to
+    /// [`Engine::set_storage`] instead: then turns load it, and clients are told so.
+    ///
+    /// ```
+    /// use pentad::{Server, storage::Fsync};
+    ///
+    /// # let folder = std::env::temp_dir().join(format!("pentad-builder-{}", std::process::id()));
+    /// let open = || Server::builder().data(&folder, Fsync::EverySecond).build();
+    /// let mut server = open()?;
+    /// server.store().set("greeting", "hello");
+    /// server.close()?;
+    /// assert!(open()?.store().exists("greeting"));
+    /// # std::fs::remove_dir_all(&folder)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn data(mut self, dir: impl Into<PathBuf>, fsync: Fsync) -> Self {
+        self.data = Some((dir.into(), fsync));
         self
     }
 
@@ -184,7 +218,8 @@ impl Builder {
         self
     }
 
-    /// Checks everything, and binds all listeners. No client is served before the first turn.
+    /// Checks everything, loads the [data](Builder::data), and binds all listeners. No client is served before the first
+    /// turn.
     pub fn build(self) -> Result<Server, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
@@ -208,6 +243,9 @@ impl Builder {
         for register in self.commands {
             register(engine).map_err(BuildError::Command)?;
         }
+        if let Some((dir, fsync)) = self.data {
+            load(engine, &dir, fsync).map_err(BuildError::Data)?;
+        }
         for one in listen {
             server.listen(one)?;
         }
@@ -215,11 +253,20 @@ impl Builder {
     }
 }
 
+fn load(engine: &mut Engine, dir: &Path, fsync: Fsync) -> Result<(), StorageError> {
+    engine.set_storage(Box::new(Journal::in_directory(dir, fsync)?));
+    while engine.is_loading() {
+        engine.load_some()?;
+    }
+    Ok(())
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("urls", &self.urls)
             .field("config", &self.config)
+            .field("data", &self.data)
             .field("protocols", &self.protocols)
             .field("commands", &self.commands.len())
             .finish_non_exhaustive()

@@ -18,6 +18,7 @@ use crate::handle::Handle;
 use crate::keyspace::{Db, Seed};
 use crate::protocol::resp::ReplyBuffer;
 use crate::server::Server;
+use crate::storage::Fsync;
 
 pub use reply::{Reply, ReplyType};
 
@@ -36,6 +37,13 @@ pub struct Options {
     pub request_bytes_max: usize,
     /// What random choices and hashes begin with, so that they are the same in each run; 0: something from the system.
     pub seed: u64,
+    /// The directory in whose files all data is kept, made if it is missing; null: data is in memory only. What is there
+    /// is loaded by pentad_open. What clients change is on the disk as `fsync` says, what pentad_execute changes with the
+    /// next pentad_turn.
+    pub data: *const c_char,
+    /// When changes are on the disk: "always" before they are answered, "everysec" (and null) a second later at most, "no"
+    /// when the system likes.
+    pub fsync: *const c_char,
 }
 
 /// A server. One thread may use it at a time; any may stop or wake it meanwhile.
@@ -51,13 +59,13 @@ struct Inner {
     buffer: ReplyBuffer,
 }
 
-/// Opens a server and binds its listeners. Nobody is served before the first turn.
+/// Opens a server: loads its data, if any is kept, and binds its listeners. Nobody is served before the first turn.
 ///
 /// `options` may be null, for the defaults and no listeners. Gives null when it cannot be opened (see
 /// pentad_last_error). To be closed with pentad_close.
 ///
 /// # Safety
-/// `options` is null or points to options, whose `listen` points to so many strings.
+/// `options` is null or points to options, whose `listen` points to so many strings; `data` and `fsync` are strings or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentad_open(options: *const Options) -> *mut CServer {
     guard(std::ptr::null_mut(), || {
@@ -80,6 +88,20 @@ pub unsafe extern "C" fn pentad_open(options: *const Options) -> *mut CServer {
             if options.seed != 0 {
                 builder = builder.seed(Seed::fixed(options.seed));
             }
+            // SAFETY: null or strings, by this function's contract.
+            let (data, fsync) = unsafe { (string(options.data), string(options.fsync)) };
+            let fsync = match fsync {
+                Some(name) => name
+                    .to_str()
+                    .ok()
+                    .and_then(Fsync::parse)
+                    .ok_or("fsync is always, everysec or no")?,
+                None => Fsync::default(),
+            };
+            if let Some(dir) = data {
+                let dir = dir.to_str().map_err(|_| "data is not UTF-8")?;
+                builder = builder.data(dir, fsync);
+            }
         }
         let server = builder.build().map_err(|error| error.to_string())?;
         let addresses = server.addresses().map(|(_, address)| c_string(address));
@@ -95,8 +117,9 @@ pub unsafe extern "C" fn pentad_open(options: *const Options) -> *mut CServer {
     })
 }
 
-/// Closes a server at once: listeners, connections, data. To have clients answered first, pentad_stop and pentad_run.
-/// Null is ignored. Gives 0, or -1 when another thread is using it: then it stays open.
+/// Closes a server at once: listeners, connections, data, which is on the disk then if it is kept at all. To have clients
+/// answered first, pentad_stop and pentad_run. Null is ignored. Gives 0; 1 when it is closed, and not all data could be
+/// written (see pentad_last_error); -1 when another thread is using it: then it stays open.
 ///
 /// # Safety
 /// `server` is null or what pentad_open gave, and is not used afterwards.
@@ -107,14 +130,23 @@ pub unsafe extern "C" fn pentad_close(server: *mut CServer) -> c_int {
             return Ok(0);
         }
         // SAFETY: open, by this function's contract; the loan ends here.
-        match unsafe { open(server) }?.inner.try_lock() {
-            Err(TryLockError::WouldBlock) => return Err(IN_USE.to_owned()),
-            // One that has panicked can be closed, and nothing else.
-            Ok(_) | Err(TryLockError::Poisoned(_)) => {}
+        if let Err(TryLockError::WouldBlock) = unsafe { open(server) }?.inner.try_lock() {
+            return Err(IN_USE.to_owned());
         }
         // SAFETY: it came from Box::into_raw in pentad_open, and is not used afterwards, by this function's contract.
-        drop(unsafe { Box::from_raw(server) });
-        Ok(0)
+        let server = unsafe { Box::from_raw(server) };
+        // One that has panicked can be closed, but what it has in memory is not to be trusted.
+        let closed = match server.inner.into_inner() {
+            Ok(inner) => inner.server.close(),
+            Err(_) => Ok(()),
+        };
+        Ok(match closed {
+            Ok(()) => 0,
+            Err(error) => {
+                remember(&error.to_string());
+                1
+            }
+        })
     })
 }
 
@@ -357,9 +389,13 @@ fn guard<R>(failed: R, run: impl FnOnce() -> Result<R, String>) -> R {
         Ok(Err(error)) => error,
         Err(_) => "pentad has panicked, which is a bug; the server can only be closed".to_owned(),
     };
-    // A thread that is ending has nobody left to ask.
-    let _ = LAST_ERROR.try_with(|text| *text.borrow_mut() = c_string(&error));
+    remember(&error);
     failed
+}
+
+fn remember(error: &str) {
+    // A thread that is ending has nobody left to ask.
+    let _ = LAST_ERROR.try_with(|text| *text.borrow_mut() = c_string(error));
 }
 
 fn c_string(text: &str) -> CString {
@@ -398,15 +434,20 @@ unsafe fn strings<'s>(first: *const *const c_char, count: usize) -> Result<Vec<&
         .iter()
         .enumerate()
         .map(|(index, &url)| {
-            if url.is_null() {
-                return Err(format!("URL {index} is a null pointer"));
-            }
-            // SAFETY: not null, so a string by this function's contract.
-            let url = unsafe { CStr::from_ptr(url) };
+            // SAFETY: null or a string, by this function's contract.
+            let url =
+                unsafe { string(url) }.ok_or_else(|| format!("URL {index} is a null pointer"))?;
             url.to_str()
                 .map_err(|_| format!("URL {index} is not UTF-8"))
         })
         .collect()
+}
+
+/// # Safety
+/// `start` is null or points to a string that ends with a zero byte.
+unsafe fn string<'s>(start: *const c_char) -> Option<&'s CStr> {
+    // SAFETY: not null, so a string by this function's contract.
+    (!start.is_null()).then(|| unsafe { CStr::from_ptr(start) })
 }
 
 /// # Safety

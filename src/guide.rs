@@ -180,9 +180,11 @@
 //!
 //! # Keeping data
 //!
-//! [`Engine::set_storage`](crate::Engine::set_storage) takes a [`Storage`](crate::storage::Storage): files
+//! [`Builder::data`](crate::Builder::data) keeps everything in files of a directory, and loads what is there. For all else,
+//! [`Engine::set_storage`](crate::Engine::set_storage) takes a [`Storage`](crate::storage::Storage): those files
 //! ([`Journal`](crate::storage::journal::Journal)), a table to be queried (feature `sqlite`), or whatever the program has;
-//! `examples/own_storage.rs` writes one. [`Server::turn`](crate::Server::turn) loads, commits and takes snapshots.
+//! `examples/own_storage.rs` writes one. [`Server::turn`](crate::Server::turn) loads, commits and takes snapshots, and
+//! [`Server::close`](crate::Server::close) makes durable what there is.
 //!
 //! # Tests
 //!
@@ -226,7 +228,8 @@
 //! pentad_close(server);
 //! ```
 //!
-//! No panic leaves the library; null pointers, and two threads in one server, are errors. `examples/c/epoll.c` has a
+//! With `.data = "/var/lib/app"` all data is kept in files there, and loaded when the server is opened. No panic leaves the
+//! library; null pointers, and two threads in one server, are errors. `examples/c/epoll.c` has a
 //! server in an epoll loop of its own.
 //!
 //! # From Python

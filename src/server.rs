@@ -31,6 +31,7 @@ use crate::engine::{BusyHost, ConnId, Engine};
 use crate::faults::HeldBack;
 use crate::handle::Handle;
 use crate::session::{Filled, Session, Stream};
+use crate::storage::StorageError;
 use crate::store::Store;
 use crate::timer::Deadlines;
 use crate::tls::TlsError;
@@ -438,6 +439,13 @@ impl Server {
             self.turn(None)?;
         }
         self.shut_down(grace)
+    }
+
+    /// Ends at once: makes durable what is kept (with a snapshot if anything is new), and closes all connections, whatever has
+    /// been received. The error says that not all could be kept.
+    pub fn close(mut self) -> Result<(), StorageError> {
+        self.engine.set_now(self.net.clock.now());
+        self.engine.close_storage()
     }
 
     pub(crate) fn grace(&self) -> Duration {

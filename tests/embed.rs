@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use pentad::keyspace::{Ttl, Type};
+use pentad::storage::{Fsync, StorageError};
 use pentad::testing::{self, ManualClock, TestServer};
 use pentad::{
     BuildError, CommandError, CommandSpec, Message, Next, Protocol, ProtocolCx, RegisterError,
@@ -388,6 +389,49 @@ fn two_servers_in_one_process_do_not_see_each_other() {
         second.with(|store| store.exists("k")),
         "the other one is still there"
     );
+}
+
+#[test]
+fn what_the_host_keeps_is_there_again() {
+    let folder = std::env::temp_dir().join(format!("pentad-embed-{}", std::process::id()));
+    let builder = || {
+        let builder = Server::builder().data(&folder, Fsync::EverySecond);
+        builder.listen("resp://127.0.0.1:0")
+    };
+
+    let running = builder().build().unwrap().spawn().unwrap();
+    let mut client = Client::connect(running.address().unwrap());
+    assert_eq!(client.ask("SET by-a-client 1\r\n"), "+OK");
+    let locked = builder().build().map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&locked, BuildError::Data(StorageError::Locked { .. })),
+        "{locked}"
+    );
+    running.stop().unwrap();
+
+    let mut server = builder().build().unwrap();
+    assert!(server.store().exists("by-a-client"), "it is loaded already");
+    server.store().set("by-the-host", "2");
+    server.close().unwrap();
+
+    let mut server = builder().build().unwrap();
+    assert_eq!(server.store().len(), 2);
+    server.store().delete("by-a-client");
+    // A turn is enough.
+    server.turn(Some(Duration::ZERO)).unwrap();
+    drop(server);
+    assert_eq!(builder().build().unwrap().store().len(), 1);
+
+    for file in std::fs::read_dir(&folder).unwrap() {
+        let path = file.unwrap().path();
+        std::fs::write(&path, b"PENTADS1 and then nonsense").unwrap();
+    }
+    let damaged = builder().build().map(|_| ()).unwrap_err();
+    assert!(
+        matches!(&damaged, BuildError::Data(StorageError::Damaged { .. })),
+        "{damaged}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

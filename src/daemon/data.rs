@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pentad::storage::disk::{Directory, DirectoryError};
-use pentad::storage::journal::{self, Journal, JournalOptions};
+use pentad::storage::disk::Directory;
+use pentad::storage::journal::{self, Journal};
 use pentad::storage::sqlite::Sqlite;
 use pentad::storage::{Fsync, Storage, StorageError};
 
@@ -16,24 +16,9 @@ use super::transfer;
 pub fn open(place: &Place, fsync: Fsync) -> Result<Option<Box<dyn Storage>>, StorageError> {
     match place {
         Place::Memory => Ok(None),
-        Place::Journal(dir) => open_journal(dir, fsync).map(Some),
+        Place::Journal(dir) => Ok(Some(Box::new(Journal::in_directory(dir, fsync)?))),
         Place::Sqlite(path) => Ok(Some(Box::new(Sqlite::open(path, fsync)?.with_helper()))),
     }
-}
-
-fn open_journal(dir: &Path, fsync: Fsync) -> Result<Box<dyn Storage>, StorageError> {
-    let disk = directory(dir)?
-        .with_helper()
-        .map_err(|error| StorageError::Io {
-            what: "start a thread for",
-            file: dir.display().to_string(),
-            error,
-        })?;
-    let options = JournalOptions {
-        fsync,
-        ..JournalOptions::default()
-    };
-    Ok(Box::new(Journal::open(disk, options)?))
 }
 
 /// Runs `pentad check` and the like; gives what is to be said.
@@ -50,25 +35,13 @@ pub fn run(tool: Tool) -> Result<String, Box<dyn Error>> {
     }
 }
 
-fn directory(dir: &Path) -> Result<Directory, StorageError> {
-    let place = dir.display().to_string();
-    Directory::open(dir).map_err(|error| match error {
-        DirectoryError::Locked => StorageError::Locked { place },
-        DirectoryError::Io(error) => StorageError::Io {
-            what: "open",
-            file: place,
-            error,
-        },
-    })
-}
-
 fn existing(dir: &Path) -> Result<Directory, StorageError> {
     std::fs::read_dir(dir).map_err(|error| StorageError::Io {
         what: "open",
         file: dir.display().to_string(),
         error,
     })?;
-    directory(dir)
+    Directory::open(dir).map_err(|error| error.at(dir))
 }
 
 fn check(dir: &Path) -> Result<String, StorageError> {

@@ -10,6 +10,8 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 
 use slab::Slab;
 
+use super::StorageError;
+
 /// Names an open file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileId(pub u32);
@@ -92,6 +94,21 @@ pub enum DirectoryError {
     Io(io::Error),
     /// Another process uses it.
     Locked,
+}
+
+impl DirectoryError {
+    /// What it means to a storage that was to be in this directory.
+    pub fn at(self, path: &Path) -> StorageError {
+        let place = path.display().to_string();
+        match self {
+            DirectoryError::Locked => StorageError::Locked { place },
+            DirectoryError::Io(error) => StorageError::Io {
+                what: "open",
+                file: place,
+                error,
+            },
+        }
+    }
 }
 
 impl From<io::Error> for DirectoryError {

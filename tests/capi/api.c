@@ -225,6 +225,30 @@ static void clients_that_break_off(void) {
     CHECK(access(unix_path, F_OK) != 0 && rmdir(path) == 0);
 }
 
+static void data_that_is_kept(void) {
+    char path[] = "/tmp/pentad-capi-XXXXXX";
+    CHECK(mkdtemp(path) != NULL);
+    char files[80], command[100];
+    snprintf(files, sizeof files, "%s/data", path);
+    pentad_options options = {.data = files, .fsync = "always"};
+    for (int start = 1; start <= 3; start++) {
+        pentad_server *server = pentad_open(&options);
+        CHECK(server != NULL);
+        pentad_reply *reply = run(server, "INCR", "starts", NULL, NULL);
+        CHECK(reply != NULL && reply->kind == PENTAD_TYPE_INTEGER && reply->integer == start);
+        pentad_reply_free(reply);
+        CHECK(pentad_open(&options) == NULL && strstr(pentad_last_error(), "in use") != NULL);
+        CHECK(pentad_close(server) == 0);
+    }
+    options.fsync = "sometimes";
+    CHECK(pentad_open(&options) == NULL && strstr(pentad_last_error(), "always, everysec or no") != NULL);
+    options.fsync = NULL;
+    options.data = "/dev/null/data";
+    CHECK(pentad_open(&options) == NULL && strstr(pentad_last_error(), "/dev/null/data") != NULL);
+    snprintf(command, sizeof command, "rm -r %s", path);
+    CHECK(system(command) == 0);
+}
+
 int main(void) {
     CHECK(strlen(pentad_last_error()) == 0);
     CHECK(pentad_version()[0] >= '0' && strchr(pentad_version(), '.') != NULL);
@@ -232,6 +256,7 @@ int main(void) {
     null_pointers_and_other_mistakes();
     a_thread_of_its_own();
     clients_that_break_off();
+    data_that_is_kept();
     puts("ok");
     return 0;
 }

@@ -25,10 +25,11 @@ mod snapshot;
 pub use recovery::{Found, Repaired, check, repair};
 
 use std::io;
+use std::path::Path;
 
 use log::warn;
 
-use super::disk::{DIRECTORY, Disk, FileId, SyncId};
+use super::disk::{DIRECTORY, Directory, Disk, FileId, SyncId};
 use super::group::push_group;
 use super::{Fsync, Load, Status, Storage, StorageError};
 use crate::change::Group;
@@ -127,6 +128,24 @@ struct Syncing {
     /// How much of `out` it covers, and up to which group.
     bytes: usize,
     groups: u64,
+}
+
+impl Journal<Directory> {
+    /// A journal in the files of a directory, which is made if it is missing, and kept from others. Syncs in the
+    /// background are done by a thread, which knows nothing but the files that it is to sync.
+    pub fn in_directory(path: &Path, fsync: Fsync) -> Result<Self, StorageError> {
+        let disk = Directory::open(path).map_err(|error| error.at(path))?;
+        let disk = disk.with_helper().map_err(|error| StorageError::Io {
+            what: "start a thread for",
+            file: path.display().to_string(),
+            error,
+        })?;
+        let options = JournalOptions {
+            fsync,
+            ..JournalOptions::default()
+        };
+        Journal::open(disk, options)
+    }
 }
 
 impl<D: Disk> Journal<D> {

@@ -5,10 +5,12 @@
 
 mod value;
 
+use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pentad::keyspace::{Db, Seed};
+use pentad::storage::Fsync;
 use pentad::testing::{self, ManualClock, TestServer};
 use pentad::{ErrorReply, Handle, RespValue, Store, SubmitError};
 use pyo3::exceptions::{PyOSError, PyValueError};
@@ -46,7 +48,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
 /// A server in this process, on a thread of its own. It listens at the given URLs, or else for RESP (Redis) at a free
 /// port of loopback, and ends with `close`, with its `with` block, or when nobody refers to it any more.
 ///
-/// `seed` makes what is drawn at random the same in each run. With `manual_clock` the clock stands still until it is
+/// With `data` all data is kept in files of that directory (made if it is missing), loaded from there at first, and on the
+/// disk as `fsync` says: "always" before a change is answered, "everysec" a second later at most, "no" when the system
+/// likes. `seed` makes what is drawn at random the same in each run. With `manual_clock` the clock stands still until it is
 /// advanced.
 #[pyclass(frozen, module = "pentad")]
 struct Server {
@@ -61,7 +65,8 @@ struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*listen, databases=16, clients_max=10000, seed=None, manual_clock=false, grace_ms=5000))]
+    #[pyo3(signature = (*listen, databases=16, clients_max=10000, seed=None, manual_clock=false, grace_ms=5000, data=None, fsync="everysec"))]
+    #[expect(clippy::too_many_arguments, reason = "each has a name in Python")]
     fn new(
         py: Python<'_>,
         listen: Vec<String>,
@@ -70,7 +75,11 @@ impl Server {
         seed: Option<u64>,
         manual_clock: bool,
         grace_ms: u64,
+        data: Option<PathBuf>,
+        fsync: &str,
     ) -> PyResult<Self> {
+        let fsync = Fsync::parse(fsync)
+            .ok_or_else(|| PyValueError::new_err("fsync is always, everysec or no"))?;
         let limits = pentad::Limits {
             databases,
             clients_max,
@@ -81,6 +90,9 @@ impl Server {
             .grace(Duration::from_millis(grace_ms));
         if let Some(seed) = seed {
             builder = builder.seed(Seed::fixed(seed));
+        }
+        if let Some(dir) = data {
+            builder = builder.data(dir, fsync);
         }
         let listen = if listen.is_empty() {
             vec!["resp://127.0.0.1:0".to_owned()]
@@ -103,6 +115,7 @@ impl Server {
                 testing::StartError::Build(pentad::BuildError::Bind(pentad::BindError::Bind(
                     ..,
                 )))
+                | testing::StartError::Build(pentad::BuildError::Data(_))
                 | testing::StartError::Spawn(_) => PyOSError::new_err(error.to_string()),
                 testing::StartError::Build(_) => PyValueError::new_err(error.to_string()),
             })?;

@@ -55,6 +55,19 @@ def test_databases_are_apart():
             server.get("k", db=4)
 
 
+def test_data_is_kept_and_loaded(tmp_path):
+    with pentad.Server(data=tmp_path / "data") as server:
+        server.set("k", "in the process")
+        redis.Redis(port=server.port).rpush("l", "by", "a client")
+        with pytest.raises(OSError, match="in use"):
+            pentad.Server(data=tmp_path / "data")
+    with pentad.Server(data=str(tmp_path / "data"), fsync="always") as server:
+        assert server.get("k") == b"in the process"
+        assert server.execute("LRANGE", "l", 0, -1) == [b"by", b"a client"]
+    with pytest.raises(ValueError, match="always, everysec or no"):
+        pentad.Server(data=tmp_path, fsync="sometimes")
+
+
 def test_every_type_of_reply_has_one_of_pythons(server):
     run = server.execute
     assert run("SET", "k", "v") == "OK"

@@ -1,3 +1,4 @@
+import os
 from types import TracebackType
 from typing import Any, Optional, Union, final
 
@@ -38,6 +39,8 @@ class Server:
         seed: Optional[int] = None,
         manual_clock: bool = False,
         grace_ms: int = 5000,
+        data: Union[str, os.PathLike[str], None] = None,
+        fsync: str = "everysec",
     ) -> Server: ...
     def __enter__(self) -> Server: ...
     def __exit__(
