@@ -45,30 +45,42 @@ pub fn resp_requests(input: &[u8], cuts: &[usize]) -> (Vec<Vec<Vec<u8>>>, Option
     (requests, None)
 }
 
+/// What a user may do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Allowed {
+    requests: Vec<Result<(), Denied>>,
+    channels: [bool; 4],
+    flags: Vec<&'static str>,
+}
+
 /// The line that describes a user with these rules and what the user may do, or what is wrong with the rules.
-pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Vec<String>), String> {
+pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Allowed), String> {
     static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
     let user = User::new(b"name", false, &TABLE).with_rules(rules, &TABLE)?;
-    let answer = |answer: Result<(), Denied>| format!("{answer:?}");
-    let mut allowed = Vec::new();
+    let mut requests = Vec::with_capacity(3 * TABLE.numbered().len());
     for (number, command) in TABLE.numbered().iter().enumerate() {
         for (arg, key_access) in [
             (&b"get"[..], access::ACCESS),
             (b"key", access::ACCESS),
             (b"key", access::UPDATE),
         ] {
-            allowed.push(answer(user.check(Request {
+            requests.push(user.check(Request {
                 command,
                 number,
                 args: &[b"command", arg, b"channel"],
                 keys: &[(1, key_access)],
-            })));
+            }));
         }
     }
-    for channel in [&b"channel"[..], b"news.*"] {
-        allowed.push(user.allows_channel(channel, true).to_string());
-        allowed.push(user.allows_channel(channel, false).to_string());
-    }
-    allowed.push(format!("{:?}", user.flags()));
+    let allowed = Allowed {
+        requests,
+        channels: [
+            user.allows_channel(b"channel", true),
+            user.allows_channel(b"channel", false),
+            user.allows_channel(b"news.*", true),
+            user.allows_channel(b"news.*", false),
+        ],
+        flags: user.flags(),
+    };
     Ok((user.describe(), allowed))
 }

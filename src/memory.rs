@@ -86,6 +86,10 @@ mod imp {
 
     impl Pages {
         pub fn new(len: usize) -> Self {
+            #[cfg(fuzzing)]
+            if let Some(spare) = super::spare::take(len) {
+                return spare;
+            }
             // SAFETY: a new anonymous mapping at an address that the system chooses touches nothing that there is.
             let start = unsafe {
                 libc::mmap(
@@ -121,11 +125,51 @@ mod imp {
 
     impl Drop for Pages {
         fn drop(&mut self) {
+            #[cfg(fuzzing)]
+            if self.len > 0 && super::spare::keep(self) {
+                return;
+            }
             if self.len > 0 {
                 // SAFETY: this is the whole of a mapping that `new` made, and nobody can reach it any more.
                 unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
             }
         }
+    }
+}
+
+/// Fuzzing makes keyspaces and drops them, thousands a second, and half of that would be the system's work. So mappings are
+/// kept for the next, with what is in them: an answer that depends on a byte which was never written is then found, too.
+#[cfg(fuzzing)]
+mod spare {
+    use std::cell::RefCell;
+
+    use super::imp::Pages;
+
+    /// As many as two servers with two databases have at first.
+    const COUNT_MAX: usize = 4;
+
+    thread_local! {
+        static SPARE: RefCell<Vec<Pages>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub fn take(len: usize) -> Option<Pages> {
+        SPARE.with_borrow_mut(|spare| {
+            let at = spare.iter().position(|pages| pages.bytes().len() == len)?;
+            Some(spare.swap_remove(at))
+        })
+    }
+
+    /// Whether it is kept, and nothing is left of it where it was.
+    pub fn keep(pages: &mut Pages) -> bool {
+        let kept = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
+            let has_room = spare.len() < COUNT_MAX;
+            if has_room {
+                spare.push(std::mem::take(pages));
+            }
+            has_room
+        });
+        kept.unwrap_or_default()
     }
 }
 
