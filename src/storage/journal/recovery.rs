@@ -706,7 +706,9 @@ pub fn copy_frames<D: Disk>(
     frames: &VecDeque<Doubtful>,
     to: FileId,
 ) -> io::Result<u64> {
-    let mut buffer = vec![0; READ_BYTES];
+    let most = frames.iter().map(|frame| frame.bytes).max().unwrap_or(0);
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; most.min(READ_BYTES)];
     let mut copied = 0;
     for frame in frames {
         let mut left = frame.bytes;
