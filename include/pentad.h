@@ -123,6 +123,11 @@ typedef struct pentad_options {
    * when the system likes.
    */
   const char *fsync;
+  /**
+   * Other than 0: a thread of the library's own syncs those files once a second, and no turn waits for the disk then. 0:
+   * the library has no thread.
+   */
+  uint8_t sync_thread;
 } pentad_options;
 
 /**

@@ -1,7 +1,7 @@
 //! How a server is put together.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
@@ -34,6 +34,7 @@ pub struct Builder {
     clock: Box<dyn Clock>,
     grace: Duration,
     data: Option<(PathBuf, Fsync)>,
+    sync_thread: bool,
     protocols: Protocols,
     commands: Vec<Register>,
     error: Option<BuildError>,
@@ -52,6 +53,7 @@ impl Default for Builder {
             clock: Box::new(SystemClock::default()),
             grace: GRACE,
             data: None,
+            sync_thread: false,
             protocols: Protocols::default(),
             commands: Vec::new(),
             error: None,
@@ -150,6 +152,9 @@ impl Builder {
     /// before they are answered, or up to a second later, as `fsync` says; what the host itself changes, with the next
     /// [turn](Server::turn). To be ended with [`Server::run`] or [`Server::close`].
     ///
+    /// There is no thread for this: once a second or before replies, as `fsync` says, a turn waits for the disk; see
+    /// [`sync_thread`](Builder::sync_thread).
+    ///
     /// A host that cannot wait for loading, or keeps data elsewhere, hands a [`Storage`](crate::storage::Storage) to
     /// [`Engine::set_storage`] instead: then turns load it, and clients are told so.
     ///
@@ -167,6 +172,13 @@ impl Builder {
     /// ```
     pub fn data(mut self, dir: impl Into<PathBuf>, fsync: Fsync) -> Self {
         self.data = Some((dir.into(), fsync));
+        self
+    }
+
+    /// Has the files of the [data](Builder::data) synced by a thread, which knows nothing but them. Turns wait for the disk
+    /// only where replies have to (`always`).
+    pub fn sync_thread(mut self) -> Self {
+        self.sync_thread = true;
         self
     }
 
@@ -244,7 +256,11 @@ impl Builder {
             register(engine).map_err(BuildError::Command)?;
         }
         if let Some((dir, fsync)) = self.data {
-            load(engine, &dir, fsync).map_err(BuildError::Data)?;
+            let journal = Journal::in_directory(&dir, fsync, self.sync_thread);
+            engine.set_storage(Box::new(journal.map_err(BuildError::Data)?));
+            while engine.is_loading() {
+                engine.load_some().map_err(BuildError::Data)?;
+            }
         }
         for one in listen {
             server.listen(one)?;
@@ -253,20 +269,13 @@ impl Builder {
     }
 }
 
-fn load(engine: &mut Engine, dir: &Path, fsync: Fsync) -> Result<(), StorageError> {
-    engine.set_storage(Box::new(Journal::in_directory(dir, fsync)?));
-    while engine.is_loading() {
-        engine.load_some()?;
-    }
-    Ok(())
-}
-
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("urls", &self.urls)
             .field("config", &self.config)
             .field("data", &self.data)
+            .field("sync_thread", &self.sync_thread)
             .field("protocols", &self.protocols)
             .field("commands", &self.commands.len())
             .finish_non_exhaustive()

@@ -44,6 +44,9 @@ pub struct Options {
     /// When changes are on the disk: "always" before they are answered, "everysec" (and null) a second later at most, "no"
     /// when the system likes.
     pub fsync: *const c_char,
+    /// Other than 0: a thread of the library's own syncs those files once a second, and no turn waits for the disk then. 0:
+    /// the library has no thread.
+    pub sync_thread: u8,
 }
 
 /// A server. One thread may use it at a time; any may stop or wake it meanwhile.
@@ -101,6 +104,9 @@ pub unsafe extern "C" fn pentad_open(options: *const Options) -> *mut CServer {
             if let Some(dir) = data {
                 let dir = dir.to_str().map_err(|_| "data is not UTF-8")?;
                 builder = builder.data(dir, fsync);
+                if options.sync_thread != 0 {
+                    builder = builder.sync_thread();
+                }
             }
         }
         let server = builder.build().map_err(|error| error.to_string())?;

@@ -180,7 +180,8 @@
 //!
 //! # Keeping data
 //!
-//! [`Builder::data`](crate::Builder::data) keeps everything in files of a directory, and loads what is there. For all else,
+//! [`Builder::data`](crate::Builder::data) keeps everything in files of a directory, and loads what is there
+//! ([`sync_thread`](crate::Builder::sync_thread), if turns are not to wait for the disk). For all else,
 //! [`Engine::set_storage`](crate::Engine::set_storage) takes a [`Storage`](crate::storage::Storage): those files
 //! ([`Journal`](crate::storage::journal::Journal)), a table to be queried (feature `sqlite`), or whatever the program has;
 //! `examples/own_storage.rs` writes one. [`Server::turn`](crate::Server::turn) loads, commits and takes snapshots, and

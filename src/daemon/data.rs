@@ -16,7 +16,7 @@ use super::transfer;
 pub fn open(place: &Place, fsync: Fsync) -> Result<Option<Box<dyn Storage>>, StorageError> {
     match place {
         Place::Memory => Ok(None),
-        Place::Journal(dir) => Ok(Some(Box::new(Journal::in_directory(dir, fsync)?))),
+        Place::Journal(dir) => Ok(Some(Box::new(Journal::in_directory(dir, fsync, true)?))),
         Place::Sqlite(path) => Ok(Some(Box::new(Sqlite::open(path, fsync)?.with_helper()))),
     }
 }

@@ -232,6 +232,7 @@ static void data_that_is_kept(void) {
     snprintf(files, sizeof files, "%s/data", path);
     pentad_options options = {.data = files, .fsync = "always"};
     for (int start = 1; start <= 3; start++) {
+        options.sync_thread = start == 2;
         pentad_server *server = pentad_open(&options);
         CHECK(server != NULL);
         pentad_reply *reply = run(server, "INCR", "starts", NULL, NULL);

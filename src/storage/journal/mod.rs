@@ -131,15 +131,21 @@ struct Syncing {
 }
 
 impl Journal<Directory> {
-    /// A journal in the files of a directory, which is made if it is missing, and kept from others. Syncs in the
-    /// background are done by a thread, which knows nothing but the files that it is to sync.
-    pub fn in_directory(path: &Path, fsync: Fsync) -> Result<Self, StorageError> {
-        let disk = Directory::open(path).map_err(|error| error.at(path))?;
-        let disk = disk.with_helper().map_err(|error| StorageError::Io {
-            what: "start a thread for",
-            file: path.display().to_string(),
-            error,
-        })?;
+    /// A journal in the files of a directory, which is made if it is missing, and kept from others. With `sync_thread`
+    /// syncs that nobody waits for are done by [a thread](Directory::with_helper).
+    pub fn in_directory(
+        path: &Path,
+        fsync: Fsync,
+        sync_thread: bool,
+    ) -> Result<Self, StorageError> {
+        let mut disk = Directory::open(path).map_err(|error| error.at(path))?;
+        if sync_thread {
+            disk = disk.with_helper().map_err(|error| StorageError::Io {
+                what: "start a thread for",
+                file: path.display().to_string(),
+                error,
+            })?;
+        }
         let options = JournalOptions {
             fsync,
             ..JournalOptions::default()

@@ -92,7 +92,7 @@ impl Server {
             builder = builder.seed(Seed::fixed(seed));
         }
         if let Some(dir) = data {
-            builder = builder.data(dir, fsync);
+            builder = builder.data(dir, fsync).sync_thread();
         }
         let listen = if listen.is_empty() {
             vec!["resp://127.0.0.1:0".to_owned()]
