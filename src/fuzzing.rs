@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::acl::{Denied, Request, User};
+use crate::acl::{Denied, Form, Request, User};
 use crate::protocol::resp::command::access;
 use crate::protocol::resp::parse::{ParseLimits, Parsed, Parser, split_inline};
 use crate::protocol::resp::{FAMILIES, Table};
@@ -82,5 +82,5 @@ pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Allowed), String> {
         ],
         flags: user.flags(),
     };
-    Ok((user.describe(), allowed))
+    Ok((user.describe(Form::Readable), allowed))
 }

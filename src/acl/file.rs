@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::selector::RuleError;
+use super::selector::{Form, RuleError};
 use super::user::{User, merge_parentheses};
 use crate::protocol::resp::Table;
 use crate::system_error::in_c;
@@ -95,7 +95,7 @@ fn apply_all(user: &mut User, rules: &[&[u8]], table: &Table, at: &str, errors: 
 pub fn write<'a>(path: &Path, users: impl Iterator<Item = &'a User>) -> io::Result<()> {
     let mut text = Vec::new();
     for user in users {
-        text.extend_from_slice(&user.describe());
+        text.extend_from_slice(&user.describe(Form::Readable));
         text.push(b'\n');
     }
     let mut beside = path.as_os_str().to_owned();
@@ -133,10 +133,20 @@ mod tests {
         let path = std::env::temp_dir().join(format!("pentad-acl-{}", std::process::id()));
         let mut acl = Acl::new(&table);
         acl.file = Some(path.clone());
-        let rules: [&[u8]; 5] = [b"on", b">secret", b"+@read", b"~a*", b"(+set %W~b)"];
+        let rules: [&[u8]; 5] = [
+            b"on",
+            b">secret",
+            b"+@read",
+            b"~a*",
+            b"(+set %W~b %RW~* ~c)",
+        ];
         let user = acl.new_user(b"alice", &table).with_rules(&rules, &table);
         acl.put(user.unwrap());
-        let lines = |acl: &Acl| acl.users().map(|user| user.describe()).collect::<Vec<_>>();
+        let lines = |acl: &Acl| {
+            acl.users()
+                .map(|user| user.describe(Form::Shown))
+                .collect::<Vec<_>>()
+        };
         let before = lines(&acl);
         acl.write_file().unwrap();
         let users = acl.read_file(&table).unwrap();

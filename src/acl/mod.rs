@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use log::{Context, Entry, Log};
 pub use password::Hash;
-pub use selector::{Denied, Request, RuleError, Selector};
+pub use selector::{Denied, Form, Request, RuleError, Selector};
 pub use user::User;
 
 use crate::protocol::resp::Table;

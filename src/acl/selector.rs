@@ -102,6 +102,15 @@ struct KeyPattern {
     pattern: Vec<u8>,
 }
 
+/// What rules are written down for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// To be shown, as Redis does it. With some patterns Redis could not read it again.
+    Shown,
+    /// To be read again.
+    Readable,
+}
+
 impl Selector {
     /// One that allows nothing, but for the channels if they are allowed by default.
     pub fn new(all_channels: bool, table: &Table) -> Self {
@@ -382,14 +391,14 @@ impl Selector {
     }
 
     /// The key patterns, as they would be given.
-    pub fn key_rules(&self) -> Vec<u8> {
+    pub fn key_rules(&self, form: Form) -> Vec<u8> {
         if self.all_keys {
             return b"~*".to_vec();
         }
         let patterns = self.keys.iter().map(|known| {
             let sign: &[u8] = match (known.read, known.write) {
-                // `~*` is all keys, and no pattern may come after it. (Redis writes it here, and cannot read that again.)
-                (true, true) if known.pattern == b"*" && self.keys.len() > 1 => b"%RW~",
+                // `~*` is all keys, and no pattern may come after it.
+                (true, true) if form == Form::Readable && known.pattern == b"*" => b"%RW~",
                 (true, true) => b"~",
                 (true, false) => b"%R~",
                 _ => b"%W~",
@@ -412,10 +421,10 @@ impl Selector {
     }
 
     /// All rules, as they would be given.
-    pub fn describe(&self) -> Vec<u8> {
+    pub fn describe(&self, form: Form) -> Vec<u8> {
         let mut parts = Vec::new();
         if self.all_keys || !self.keys.is_empty() {
-            parts.push(self.key_rules());
+            parts.push(self.key_rules(form));
         }
         if !self.all_channels {
             parts.push(b"resetchannels".to_vec());

@@ -2,7 +2,7 @@
 
 use super::has_blank;
 use super::password::Hash;
-use super::selector::{Denied, Request, RuleError, Selector};
+use super::selector::{Denied, Form, Request, RuleError, Selector};
 use crate::protocol::resp::Table;
 
 /// See the module's head. A change makes a new one: whoever still has the old one keeps what it allowed.
@@ -204,7 +204,7 @@ impl User {
     }
 
     /// The line that makes such a user: `user name rule ...`.
-    pub fn describe(&self) -> Vec<u8> {
+    pub fn describe(&self, form: Form) -> Vec<u8> {
         let mut parts = vec![b"user".to_vec(), self.name.to_vec()];
         parts.extend(
             self.flags()
@@ -216,9 +216,10 @@ impl User {
                 .iter()
                 .map(|hash| format!("#{}", hash.to_hex()).into_bytes()),
         );
-        parts.push(self.root.describe());
+        parts.push(self.root.describe(form));
         let others = self.others.iter();
-        parts.extend(others.map(|selector| [b"(", &selector.describe()[..], b")"].concat()));
+        let others = others.map(|selector| [b"(", &selector.describe(form)[..], b")"].concat());
+        parts.extend(others);
         parts.join(&b' ')
     }
 
@@ -265,7 +266,7 @@ mod tests {
         let table = Table::new(FAMILIES);
         let rules: Vec<&[u8]> = rules.split(' ').map(str::as_bytes).collect();
         let user = User::new(b"u", false, &table).with_rules(&rules, &table)?;
-        Ok(String::from_utf8_lossy(&user.describe()).into_owned())
+        Ok(String::from_utf8_lossy(&user.describe(Form::Readable)).into_owned())
     }
 
     #[test]
@@ -284,7 +285,7 @@ mod tests {
                 "off sanitize-payload resetchannels -@all -config",
             ),
             ("%R~x %W~x allchannels", "off sanitize-payload ~x &* -@all"),
-            ("%RW~*", "off sanitize-payload ~* resetchannels -@all"),
+            ("%RW~*", "off sanitize-payload %RW~* resetchannels -@all"),
             (
                 "%RW~* ~b",
                 "off sanitize-payload %RW~* ~b resetchannels -@all",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::command::category;
 use super::{Args, CommandError, CommandRef, permit};
-use crate::acl::{Context, DEFAULT_USER, Request, Selector, User};
+use crate::acl::{Context, DEFAULT_USER, Form, Request, Selector, User};
 use crate::client::Client;
 use crate::protocol::Cx;
 use crate::pubsub::Kind;
@@ -170,7 +170,7 @@ fn show_selector(cx: &mut Cx<'_>, selector: &Selector) {
     let mut reply = cx.reply();
     for (name, rules) in [
         ("commands", selector.command_rules()),
-        ("keys", selector.key_rules()),
+        ("keys", selector.key_rules(Form::Shown)),
         ("channels", selector.channel_rules()),
     ] {
         reply.bulk(name.as_bytes());
@@ -179,7 +179,12 @@ fn show_selector(cx: &mut Cx<'_>, selector: &Selector) {
 }
 
 pub fn acl_list(cx: &mut Cx<'_>, _: Args<'_>) -> Done {
-    let lines: Vec<Vec<u8>> = cx.hub.acl.users().map(|user| user.describe()).collect();
+    let lines: Vec<Vec<u8>> = cx
+        .hub
+        .acl
+        .users()
+        .map(|user| user.describe(Form::Shown))
+        .collect();
     show_all(cx, &lines)
 }
 
