@@ -150,9 +150,14 @@ pub fn open(lua: &Lua, host: &Host, pulse: &Pulse) -> mlua::Result<Table> {
     native.raw_set("math", random::open(lua)?)?;
     strings::open(lua, &native, pulse)?;
     long_texts::open(lua, &native)?;
-    lua.load(include_str!("sandbox.lua"))
+    let sandbox = lua
+        .load(include_str!("sandbox.lua"))
         .set_name("=redis")
-        .call(native)
+        .call(native)?;
+    // Nobody looks there any more but mlua: at every error of a function written in Rust, for the name of each function on
+    // the stack, of which nobody is told.
+    lua.globals().clear()?;
+    Ok(sandbox)
 }
 
 /// An error at the place of the script that called the function which is running.
