@@ -5,8 +5,9 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use slab::Slab;
 
@@ -82,7 +83,7 @@ pub struct Directory {
     files: Slab<Arc<File>>,
     helper: Option<Helper>,
     syncs: u64,
-    done: Vec<(SyncId, io::Result<()>)>,
+    done: Vec<Report>,
     #[expect(dead_code, reason = "its lock is held as long as it is open")]
     lock: File,
 }
@@ -147,8 +148,9 @@ impl Directory {
     /// Has syncs in the background done by a thread, which knows nothing but the files that it is to sync.
     pub fn with_helper(mut self) -> io::Result<Self> {
         let (orders, received) = channel::<Order>();
-        let (report, reports) = channel();
-        std::thread::Builder::new()
+        let reports = Arc::new(Reports::default());
+        let report = Arc::clone(&reports);
+        let thread = std::thread::Builder::new()
             .name("pentad-sync".to_owned())
             .spawn(move || {
                 for Order { id, files } in received {
@@ -158,14 +160,16 @@ impl Directory {
                     };
                     // The last handle of a removed file gives its blocks back: that can take long, too.
                     drop(files);
-                    if let Some(id) = id
-                        && report.send((id, result)).is_err()
-                    {
-                        return;
+                    if let Some(id) = id {
+                        report.push((id, result));
                     }
                 }
             })?;
-        self.helper = Some(Helper { orders, reports });
+        self.helper = Some(Helper {
+            orders: Some(orders),
+            reports,
+            thread: Some(thread),
+        });
         Ok(self)
     }
 
@@ -182,8 +186,59 @@ impl Directory {
 /// The thread that syncs.
 #[derive(Debug)]
 struct Helper {
-    orders: Sender<Order>,
-    reports: Receiver<(SyncId, io::Result<()>)>,
+    /// None when it is to end.
+    orders: Option<Sender<Order>>,
+    reports: Arc<Reports>,
+    thread: Option<JoinHandle<()>>,
+}
+
+type Report = (SyncId, io::Result<()>);
+
+/// What became of syncs, for who asked for them. Not a channel: to wait for one leaves something in a thread that is not
+/// Rust's for as long as that lives.
+#[derive(Debug, Default)]
+struct Reports {
+    list: Mutex<Vec<Report>>,
+    pushed: Condvar,
+}
+
+impl Reports {
+    fn push(&self, report: Report) {
+        self.list().push(report);
+        self.pushed.notify_one();
+    }
+
+    /// All that there are; with `wait`, one at least.
+    fn take(&self, wait: bool) -> Vec<Report> {
+        let mut list = self.list();
+        while wait && list.is_empty() {
+            let woken = self.pushed.wait(list);
+            list = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        std::mem::take(&mut list)
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Report>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Helper {
+    fn order(&self, order: Order) -> io::Result<()> {
+        let ended = || io::Error::other("the thread that syncs has ended");
+        let orders = self.orders.as_ref().ok_or_else(ended)?;
+        orders.send(order).map_err(|_| ended())
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // It cannot panic; and if it did, nobody waits for what it was to do.
+            let _ = thread.join();
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -279,10 +334,7 @@ impl Disk for Directory {
                     id: Some(id),
                     files: files.collect::<io::Result<_>>()?,
                 };
-                helper
-                    .orders
-                    .send(order)
-                    .map_err(|_| io::Error::other("the thread that syncs has ended"))?;
+                helper.order(order)?;
             }
         }
         Ok(id)
@@ -290,15 +342,7 @@ impl Disk for Directory {
 
     fn sync_poll(&mut self, sync: SyncId) -> Option<io::Result<()>> {
         if let Some(helper) = &self.helper {
-            loop {
-                match helper.reports.try_recv() {
-                    Ok(report) => self.done.push(report),
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => {
-                        return Some(Err(io::Error::other("the thread that syncs has ended")));
-                    }
-                }
-            }
+            self.done.extend(helper.reports.take(false));
         }
         let index = self.done.iter().position(|(id, _)| *id == sync)?;
         Some(self.done.swap_remove(index).1)
@@ -309,10 +353,9 @@ impl Disk for Directory {
             if let Some(result) = self.sync_poll(sync) {
                 return result;
             }
-            let report = self.helper.as_ref().map(|helper| helper.reports.recv());
-            match report {
-                Some(Ok(report)) => self.done.push(report),
-                Some(Err(_)) | None => return Err(io::Error::other("there is no such sync")),
+            match &self.helper {
+                Some(helper) => self.done.extend(helper.reports.take(true)),
+                None => return Err(io::Error::other("there is no such sync")),
             }
         }
     }
@@ -327,7 +370,7 @@ impl Disk for Directory {
         std::fs::remove_file(&path)?;
         if let (Some(helper), Some(file)) = (&self.helper, file) {
             // Whoever closes it last waits until its blocks are free.
-            let _ = helper.orders.send(Order {
+            let _ = helper.order(Order {
                 id: None,
                 files: vec![Arc::new(file)],
             });
