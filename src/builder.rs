@@ -258,9 +258,7 @@ impl Builder {
         if let Some((dir, fsync)) = self.data {
             let journal = Journal::in_directory(&dir, fsync, self.sync_thread);
             engine.set_storage(Box::new(journal.map_err(BuildError::Data)?));
-            while engine.is_loading() {
-                engine.load_some().map_err(BuildError::Data)?;
-            }
+            engine.load_all().map_err(BuildError::Data)?;
         }
         for one in listen {
             server.listen(one)?;

@@ -380,6 +380,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Loads all that the storage has, at once.
+    pub fn load_all(&mut self) -> Result<(), StorageError> {
+        while self.is_loading() {
+            self.load_some()?;
+        }
+        Ok(())
+    }
+
     /// Makes durable what the requests since the last call have changed, as far as the storage's policy asks for it. To
     /// be called before replies are sent ([`Engine::take_touched`] does it too). When it fails, the connections that
     /// asked for the changes are finished without an answer, and writes are refused until the storage works again.

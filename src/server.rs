@@ -444,8 +444,7 @@ impl Server {
     /// Ends at once: makes durable what is kept (with a snapshot if anything is new), and closes all connections, whatever has
     /// been received. The error says that not all could be kept.
     pub fn close(mut self) -> Result<(), StorageError> {
-        self.engine.set_now(self.net.clock.now());
-        self.engine.close_storage()
+        self.close_storage()
     }
 
     pub(crate) fn grace(&self) -> Duration {
@@ -578,10 +577,13 @@ impl Server {
 
     fn shut_down(&mut self, grace: Duration) -> io::Result<bool> {
         let all_sent = self.answer_all(grace)?;
-        let now = self.net.clock.now();
-        self.engine.set_now(now);
-        self.engine.close_storage().map_err(io::Error::other)?;
+        self.close_storage().map_err(io::Error::other)?;
         Ok(all_sent)
+    }
+
+    fn close_storage(&mut self) -> Result<(), StorageError> {
+        self.engine.set_now(self.net.clock.now());
+        self.engine.close_storage()
     }
 
     fn answer_all(&mut self, grace: Duration) -> io::Result<bool> {

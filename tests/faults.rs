@@ -4,12 +4,15 @@
 mod common;
 #[path = "faults/disk.rs"]
 mod disk;
+#[path = "faults/frame.rs"]
+mod frame;
 
 use common::grammar::{Generator, Rule, rules};
 use common::resp::{Value, encode_into, request};
 use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
 use disk::SimDisk;
+use frame::frame;
 use pentad::ConnId;
 use pentad::config::Scheme;
 use pentad::hub::Gate;
@@ -446,13 +449,6 @@ fn a_frame_that_has_older_groups_once_more_takes_the_place_of_no_file() {
         assert_eq!(keys(&disk).expect("all can be read"), 3);
         disk.kill();
     }
-}
-
-/// A payload as it lies in a file.
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut checked = Vec::new();
-    pentad::varint::push_bytes(&mut checked, payload);
-    [&crc32c::crc32c(&checked).to_le_bytes()[..], &checked].concat()
 }
 
 // ---- failures ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ use pentad::storage::disk::Disk;
 use pentad::storage::journal::{self, Journal, JournalOptions};
 use pentad_fuzz::common::Driven;
 use pentad_fuzz::disk::SimDisk;
+use pentad_fuzz::frame::frame;
 
 thread_local! {
     static GOOD: OnceCell<BTreeMap<String, Vec<u8>>> = const { OnceCell::new() };
@@ -52,13 +53,6 @@ fn good() -> BTreeMap<String, Vec<u8>> {
     }
     disk.kill();
     disk.contents()
-}
-
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let mut rest = Vec::new();
-    pentad::varint::push_u64(&mut rest, payload.len() as u64);
-    rest.extend_from_slice(payload);
-    [&crc32c::crc32c(&rest).to_le_bytes()[..], &rest].concat()
 }
 
 fuzz_target!(|data: &[u8]| {

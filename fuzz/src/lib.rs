@@ -5,6 +5,8 @@ pub mod common;
 #[path = "../../tests/faults/disk.rs"]
 #[allow(dead_code)]
 pub mod disk;
+#[path = "../../tests/faults/frame.rs"]
+pub mod frame;
 #[path = "../../tests/sim/model.rs"]
 pub mod model;
 #[path = "../../tests/sim/requests.rs"]

@@ -41,7 +41,7 @@ fn existing(dir: &Path) -> Result<Directory, StorageError> {
         file: dir.display().to_string(),
         error,
     })?;
-    Directory::open(dir).map_err(|error| error.at(dir))
+    Directory::open(dir)
 }
 
 fn check(dir: &Path) -> Result<String, StorageError> {

@@ -25,7 +25,7 @@ fn fill_from(
     server: &mut Server,
     file: &Path,
 ) -> Result<Option<pentad::rdb::Loaded>, Box<dyn Error>> {
-    load_kept(server)?;
+    server.engine_mut().load_all()?;
     let keys = server.engine_mut().keyspace.len();
     if keys > 0 {
         let file = file.display();
@@ -40,14 +40,6 @@ fn fill_from(
     };
     server.engine_mut().keep_all()?;
     Ok(Some(loaded))
-}
-
-/// Loads all that is kept.
-fn load_kept(server: &mut Server) -> Result<(), Box<dyn Error>> {
-    while server.engine().is_loading() {
-        server.engine_mut().load_some()?;
-    }
-    Ok(())
 }
 
 /// A server that serves nobody, with a place to keep its data.
@@ -86,7 +78,7 @@ pub fn export(file: &Path, place: &Place, modules: bool) -> Result<String, Box<d
     let named = |error: io::Error, path: &Path| format!("{}: {error}", path.display());
     path.metadata().map_err(|error| named(error, path))?;
     let mut server = open(place)?;
-    load_kept(&mut server)?;
+    server.engine_mut().load_all()?;
     let mut name = file.as_os_str().to_owned();
     name.push(".tmp");
     let temporary = Path::new(&name);

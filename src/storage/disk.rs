@@ -88,55 +88,34 @@ pub struct Directory {
     lock: File,
 }
 
-/// Why a directory cannot be used.
-#[derive(Debug)]
-pub enum DirectoryError {
-    /// The system refused.
-    Io(io::Error),
-    /// Another process uses it.
-    Locked,
-}
-
-impl DirectoryError {
-    /// What it means to a storage that was to be in this directory.
-    pub fn at(self, path: &Path) -> StorageError {
-        let place = path.display().to_string();
-        match self {
-            DirectoryError::Locked => StorageError::Locked { place },
-            DirectoryError::Io(error) => StorageError::Io {
-                what: "open",
-                file: place,
-                error,
-            },
-        }
-    }
-}
-
-impl From<io::Error> for DirectoryError {
-    fn from(error: io::Error) -> Self {
-        DirectoryError::Io(error)
-    }
-}
-
 impl Directory {
     /// Opens a directory, which is made if it is missing, and keeps others out of it. Syncs in the background are done
     /// on the spot.
-    pub fn open(path: &Path) -> Result<Self, DirectoryError> {
-        std::fs::create_dir_all(path)?;
+    pub fn open(path: &Path) -> Result<Self, StorageError> {
+        let failed = |error| StorageError::Io {
+            what: "open",
+            file: path.display().to_string(),
+            error,
+        };
+        std::fs::create_dir_all(path).map_err(failed)?;
         let mut options = OpenOptions::new();
         let lock = options
             .create(true)
             .truncate(false)
             .write(true)
-            .open(path.join("lock"))?;
+            .open(path.join("lock"))
+            .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => return Err(DirectoryError::Locked),
-            Err(std::fs::TryLockError::Error(error)) => return Err(DirectoryError::Io(error)),
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let place = path.display().to_string();
+                return Err(StorageError::Locked { place });
+            }
+            Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
         }
         Ok(Directory {
             path: path.to_owned(),
-            handle: Arc::new(File::open(path)?),
+            handle: Arc::new(File::open(path).map_err(failed)?),
             files: Slab::new(),
             helper: None,
             syncs: 0,

@@ -138,7 +138,7 @@ impl Journal<Directory> {
         fsync: Fsync,
         sync_thread: bool,
     ) -> Result<Self, StorageError> {
-        let mut disk = Directory::open(path).map_err(|error| error.at(path))?;
+        let mut disk = Directory::open(path)?;
         if sync_thread {
             disk = disk.with_helper().map_err(|error| StorageError::Io {
                 what: "start a thread for",

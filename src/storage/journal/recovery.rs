@@ -706,9 +706,9 @@ pub fn copy_frames<D: Disk>(
     frames: &VecDeque<Doubtful>,
     to: FileId,
 ) -> io::Result<u64> {
-    let most = frames.iter().map(|frame| frame.bytes).max().unwrap_or(0);
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let mut buffer = vec![0; most.min(READ_BYTES)];
+    let largest = frames.iter().map(|frame| frame.bytes).max().unwrap_or(0);
+    let largest = usize::try_from(largest).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; largest.min(READ_BYTES)];
     let mut copied = 0;
     for frame in frames {
         let mut left = frame.bytes;
@@ -798,7 +798,8 @@ fn set_aside<D: Disk>(disk: &mut D, name: &str, offset: u64, aside: &str) -> io:
         return Ok(size);
     }
     let to = disk.create(aside)?;
-    let mut buffer = vec![0; READ_BYTES];
+    let rest = usize::try_from(size - offset).unwrap_or(usize::MAX);
+    let mut buffer = vec![0; rest.min(READ_BYTES)];
     let mut at = offset;
     while at < size {
         let count = disk.read_at(from, at, &mut buffer)?;
