@@ -4,6 +4,9 @@
 //! Every call is counted; only those are timed that may take long (the caller decides). This module must not know how a
 //! duration was measured, nor what commands do.
 
+use std::sync::LazyLock;
+
+use crate::protocol::resp::FAMILIES;
 use crate::protocol::resp::command::Command;
 
 /// See the module's head.
@@ -15,8 +18,6 @@ pub struct CommandStats {
     calls: Vec<u64>,
     /// What most commands have nothing of, by the same number.
     details: Vec<Option<Box<Details>>>,
-    /// All commands and subcommands, in the order in which they are shown.
-    commands: Vec<&'static Command>,
 }
 
 /// What is known of a command besides the number of calls.
@@ -33,26 +34,43 @@ pub struct Details {
 /// A power of two that is not larger than a row.
 const UNIT_BITS: u32 = size_of::<Command>().ilog2();
 
-impl CommandStats {
-    /// Counters at zero for these families of commands and their subcommands.
-    pub fn new(families: &[&'static [Command]]) -> Self {
-        let mut all = Vec::new();
-        for command in families.iter().copied().flatten() {
-            all.push(command);
-            all.extend(command.subcommands);
-        }
-        let addresses = || all.iter().map(|command| address(command));
-        let first_row = addresses().min().unwrap_or_default();
-        let last_row = addresses().max().unwrap_or_default();
-        let count = ((last_row - first_row) >> UNIT_BITS) + 1;
+/// Where the rows lie, which is the same for all servers.
+struct Rows {
+    first: usize,
+    /// How many numbers there are.
+    count: usize,
+    /// All commands and subcommands, in the order in which they are shown.
+    commands: Vec<&'static Command>,
+}
+
+static ROWS: LazyLock<Rows> = LazyLock::new(|| {
+    let mut commands = Vec::new();
+    for command in FAMILIES.iter().copied().flatten() {
+        commands.push(command);
+        commands.extend(command.subcommands);
+    }
+    let addresses = || commands.iter().map(|command| address(command));
+    let first = addresses().min().unwrap_or_default();
+    let last = addresses().max().unwrap_or_default();
+    Rows {
+        first,
+        count: ((last - first) >> UNIT_BITS) + 1,
+        commands,
+    }
+});
+
+/// Counters at zero for all built-in commands and their subcommands.
+impl Default for CommandStats {
+    fn default() -> Self {
         CommandStats {
-            first_row,
-            calls: vec![0; count],
-            details: vec![None; count],
-            commands: all,
+            first_row: ROWS.first,
+            calls: vec![0; ROWS.count],
+            details: vec![None; ROWS.count],
         }
     }
+}
 
+impl CommandStats {
     /// Counts a call.
     #[inline]
     pub fn count(&mut self, number: usize) {
@@ -92,7 +110,7 @@ impl CommandStats {
 
     /// The commands that were called, be it in vain: how often, and what else is known.
     pub fn called(&self) -> impl Iterator<Item = (&'static Command, u64, Details)> {
-        self.commands.iter().filter_map(|command| {
+        ROWS.commands.iter().filter_map(|command| {
             let number = self.number(command);
             let calls = self.calls[number];
             let details = self.details[number].as_deref();
@@ -206,21 +224,21 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::resp::{FAMILIES, Table};
+    use crate::protocol::resp::Table;
 
     #[test]
     fn every_command_has_a_number_of_its_own() {
-        let table = Table::new(FAMILIES);
-        let mut stats = CommandStats::new(FAMILIES);
+        let table = Table::built_in();
+        let mut stats = CommandStats::default();
         assert!(
-            stats.calls.len() < 64 * stats.commands.len(),
+            stats.calls.len() < 64 * ROWS.commands.len(),
             "rows lie far apart: {} places",
             stats.calls.len()
         );
-        for command in stats.commands.clone() {
+        for command in &ROWS.commands {
             stats.count(stats.number(command));
         }
-        assert_eq!(stats.called().count(), stats.commands.len());
+        assert_eq!(stats.called().count(), ROWS.commands.len());
         assert!(stats.called().all(|(_, calls, _)| calls == 1));
         stats.clear();
         assert_eq!(stats.called().count(), 0);

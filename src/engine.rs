@@ -29,8 +29,8 @@ use crate::lent::Family;
 use crate::persistence::Persistence;
 use crate::protocol::custom::{Protocol, Protocols};
 use crate::protocol::resp::{
-    Args, Batch, CommandCx, CommandError, CommandRef, CommandSpec, FAMILIES, KnownKeys,
-    RegisterError, Registered, Scripting, Table,
+    Args, Batch, CommandCx, CommandError, CommandRef, CommandSpec, KnownKeys, RegisterError,
+    Registered, Scripting, Table,
 };
 use crate::protocol::{Refusal, State};
 use crate::pubsub::PubSub;
@@ -108,7 +108,7 @@ impl Engine {
         let run_id: String = (0..5)
             .map(|_| format!("{:08x}", ids.next_u64() as u32))
             .collect();
-        let commands = Table::new(FAMILIES);
+        let commands = Table::built_in();
         Engine {
             keyspace,
             hub: Hub {
@@ -121,7 +121,7 @@ impl Engine {
                 started: now,
                 run_id,
                 listeners: Vec::new(),
-                command_stats: CommandStats::new(FAMILIES),
+                command_stats: CommandStats::default(),
                 latency_percentiles: vec![50.0, 99.0, 99.9],
                 commands,
                 clock: None,
@@ -450,7 +450,7 @@ impl Engine {
     ) -> Result<(), RegisterError> {
         let registered = Registered::new(name, spec, Box::new(run))?;
         let command = CommandRef::Registered(Arc::new(registered));
-        if self.hub.commands.insert(command) {
+        if Arc::make_mut(&mut self.hub.commands).insert(command) {
             self.hub.command_added();
             Ok(())
         } else {

@@ -1,11 +1,9 @@
 //! What fuzz targets (`fuzz/`) see of the inside. It exists only when they are built.
 
-use std::sync::LazyLock;
-
 use crate::acl::{Denied, Form, Request, User};
+use crate::protocol::resp::Table;
 use crate::protocol::resp::command::access;
 use crate::protocol::resp::parse::{ParseLimits, Parsed, Parser, split_inline};
-use crate::protocol::resp::{FAMILIES, Table};
 
 /// The requests that the parser finds in bytes that come cut at these places (in order), and what is wrong with what
 /// follows.
@@ -55,10 +53,10 @@ pub struct Allowed {
 
 /// The line that describes a user with these rules and what the user may do, or what is wrong with the rules.
 pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Allowed), String> {
-    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
-    let user = User::new(b"name", false, &TABLE).with_rules(rules, &TABLE)?;
-    let mut requests = Vec::with_capacity(3 * TABLE.numbered().len());
-    for (number, command) in TABLE.numbered().iter().enumerate() {
+    let table = Table::built_in();
+    let user = User::new(b"name", false, &table).with_rules(rules, &table)?;
+    let mut requests = Vec::with_capacity(3 * table.numbered().len());
+    for (number, command) in table.numbered().iter().enumerate() {
         for (arg, key_access) in [
             (&b"get"[..], access::ACCESS),
             (b"key", access::ACCESS),

@@ -125,11 +125,10 @@ fn create_private(path: &Path) -> io::Result<std::fs::File> {
 mod tests {
     use super::super::Acl;
     use super::*;
-    use crate::protocol::resp::FAMILIES;
 
     #[test]
     fn what_is_written_reads_back() {
-        let table = Table::new(FAMILIES);
+        let table = Table::built_in();
         let path = std::env::temp_dir().join(format!("pentad-acl-{}", std::process::id()));
         let mut acl = Acl::new(&table);
         acl.file = Some(path.clone());

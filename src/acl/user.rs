@@ -260,10 +260,9 @@ pub(super) fn merge_parentheses(rules: &[&[u8]]) -> Result<Vec<Vec<u8>>, String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::resp::FAMILIES;
 
     fn describe(rules: &str) -> Result<String, String> {
-        let table = Table::new(FAMILIES);
+        let table = Table::built_in();
         let rules: Vec<&[u8]> = rules.split(' ').map(str::as_bytes).collect();
         let user = User::new(b"u", false, &table).with_rules(&rules, &table)?;
         Ok(String::from_utf8_lossy(&user.describe(Form::Readable)).into_owned())

@@ -12,7 +12,7 @@ use pentad::acl::{Access, AccessError, Acl};
 use pentad::config::{Config, Limits, Listen};
 use pentad::keyspace::Policy;
 use pentad::number::parse_bytes;
-use pentad::protocol::resp::{FAMILIES, Table};
+use pentad::protocol::resp::Table;
 use pentad::storage::Fsync;
 use pentad::tls::{AuthClients, Tls, TlsError, TlsOptions};
 use serde::Deserialize;
@@ -561,7 +561,7 @@ impl Flags {
             password: self.password()?,
             unprotected,
         };
-        let table = Table::new(FAMILIES);
+        let table = Table::built_in();
         match Acl::new(&table).configure(&access, &table) {
             Ok(()) => Ok(access),
             Err(error @ AccessError::File(_)) => {

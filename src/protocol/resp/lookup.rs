@@ -1,16 +1,18 @@
 //! From the bytes a client sent to the row of the command they name.
 //!
-//! A hash table with open addressing, built once per server. What is hashed and compared is the
+//! A hash table with open addressing, built once for all servers that add nothing to it. What is hashed and compared is the
 //! length and up to eight bytes from either end, in lower case, as two machine words: for a name of up
 //! to 16 bytes that is all of it, and a longer one is compared in full besides. Clients cannot add
 //! names, hence cannot make the search long. This module must not know what a row says beyond its
 //! name.
 
-use super::CommandRef;
+use std::sync::{Arc, LazyLock};
+
 use super::command::Command;
+use super::{CommandRef, FAMILIES};
 
 /// The commands of a server, to be found by name in any case.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table {
     /// A power of two of places, more than half of them empty, so that every search ends.
     slots: Box<[Option<Slot>]>,
@@ -28,6 +30,12 @@ struct Slot {
 }
 
 impl Table {
+    /// The commands that every server has.
+    pub fn built_in() -> Arc<Self> {
+        static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| Arc::new(Table::new(FAMILIES)));
+        Arc::clone(&TABLE)
+    }
+
     /// A table of all the commands of the given families. Of commands of the same name the first counts. O(commands).
     pub fn new(families: &[&'static [Command]]) -> Self {
         let count: usize = families.iter().map(|family| family.len()).sum();
@@ -220,7 +228,6 @@ fn lower_case(bytes: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::FAMILIES;
     use super::*;
     use std::collections::BTreeSet;
 
