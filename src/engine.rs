@@ -450,7 +450,7 @@ impl Engine {
     ) -> Result<(), RegisterError> {
         let registered = Registered::new(name, spec, Box::new(run))?;
         let command = CommandRef::Registered(Arc::new(registered));
-        if Arc::make_mut(&mut self.hub.commands).insert(command) {
+        if self.hub.commands.insert(command) {
             self.hub.command_added();
             Ok(())
         } else {

@@ -146,8 +146,8 @@ pub struct Hub {
     pub command_stats: CommandStats,
     /// INFO latencystats shows these.
     pub latency_percentiles: Vec<f64>,
-    /// All RESP commands. Servers share the built-in ones as long as their hosts add none.
-    pub commands: Arc<Table>,
+    /// All RESP commands.
+    pub commands: Table,
     /// Reads how many bytes the process has allocated, if the host counts them: without it there is no `maxmemory`.
     pub allocated: Option<fn() -> usize>,
     /// There was no room when a request looked for it last.

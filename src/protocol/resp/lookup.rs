@@ -11,15 +11,15 @@ use std::sync::{Arc, LazyLock};
 use super::command::Command;
 use super::{CommandRef, FAMILIES};
 
-/// The commands of a server, to be found by name in any case.
+/// The commands of a server, to be found by name in any case. A clone shares all of it until either of them changes.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// A power of two of places, more than half of them empty, so that every search ends.
-    slots: Box<[Option<Slot>]>,
+    slots: Arc<[Option<Slot>]>,
     /// In the order in which `COMMAND` lists them.
-    commands: Vec<CommandRef>,
+    commands: Arc<Vec<CommandRef>>,
     /// The same and their subcommands, in the order of their numbers: those of a command stand behind it.
-    numbered: Vec<CommandRef>,
+    numbered: Arc<Vec<CommandRef>>,
 }
 
 #[derive(Clone, Debug)]
@@ -31,9 +31,9 @@ struct Slot {
 
 impl Table {
     /// The commands that every server has.
-    pub fn built_in() -> Arc<Self> {
-        static TABLE: LazyLock<Arc<Table>> = LazyLock::new(|| Arc::new(Table::new(FAMILIES)));
-        Arc::clone(&TABLE)
+    pub fn built_in() -> Self {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
+        TABLE.clone()
     }
 
     /// A table of all the commands of the given families. Of commands of the same name the first counts. O(commands).
@@ -41,8 +41,8 @@ impl Table {
         let count: usize = families.iter().map(|family| family.len()).sum();
         let mut table = Table {
             slots: vec![None; (2 * count + 1).next_power_of_two()].into(),
-            commands: Vec::with_capacity(count),
-            numbered: Vec::with_capacity(2 * count),
+            commands: Arc::new(Vec::with_capacity(count)),
+            numbered: Arc::new(Vec::with_capacity(2 * count)),
         };
         for command in families.iter().copied().flatten() {
             table.insert(CommandRef::BuiltIn(command));
@@ -50,13 +50,13 @@ impl Table {
         table
     }
 
-    /// Adds a command; false when there is one of this name already. O(1), amortised.
+    /// Adds a command; false when there is one of this name already. O(1), amortised, when nothing is shared.
     pub fn insert(&mut self, command: CommandRef) -> bool {
         if 2 * (self.commands.len() + 1) > self.slots.len() {
             let larger = vec![None; 2 * self.slots.len()].into();
             let old = std::mem::replace(&mut self.slots, larger);
-            for slot in old.into_iter().flatten() {
-                self.put(slot);
+            for slot in old.iter().flatten() {
+                self.put(slot.clone());
             }
         }
         let slot = Slot {
@@ -68,9 +68,10 @@ impl Table {
             return false;
         }
         let subcommands = command.subcommands.iter().map(CommandRef::BuiltIn);
-        self.numbered.push(command.clone());
-        self.numbered.extend(subcommands);
-        self.commands.push(command);
+        let numbered = Arc::make_mut(&mut self.numbered);
+        numbered.push(command.clone());
+        numbered.extend(subcommands);
+        Arc::make_mut(&mut self.commands).push(command);
         true
     }
 
@@ -79,7 +80,7 @@ impl Table {
         let place = self.place(slot.command.name.as_bytes(), slot.digest);
         let is_free = self.slots[place].is_none();
         if is_free {
-            self.slots[place] = Some(slot);
+            Arc::make_mut(&mut self.slots)[place] = Some(slot);
         }
         is_free
     }
