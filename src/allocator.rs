@@ -62,13 +62,16 @@ fn count(bytes: isize) {
     }
 }
 
-/// What an allocation of this size takes: allocators have a class of sizes for every quarter of a doubling.
+/// What an allocation of this size takes: allocators have a class of sizes for every quarter of a doubling, and for small ones
+/// for every 16 bytes, which is what C asks them to align to.
 #[inline]
 fn rounded(size: usize) -> isize {
+    const WORD_BYTES: usize = 8;
     const SMALL_BYTES: usize = 64;
     const LARGE_BYTES: usize = 512 * 1024;
     let rounded = match size {
-        0..=SMALL_BYTES => size.next_multiple_of(8),
+        0..=WORD_BYTES => size.next_multiple_of(WORD_BYTES),
+        _ if size <= SMALL_BYTES => size.next_multiple_of(16),
         _ if size <= LARGE_BYTES => {
             let step = 1 << ((size - 1).ilog2() - 2);
             size.next_multiple_of(step)
@@ -145,6 +148,9 @@ mod tests {
         for (size, rounded_size) in [
             (0, 0),
             (1, 8),
+            (9, 16),
+            (24, 32),
+            (40, 48),
             (64, 64),
             (65, 80),
             (81, 96),
