@@ -229,8 +229,7 @@ impl Client {
 
     /// The host itself, which is no connection and may do everything.
     pub(crate) fn host() -> Self {
-        // The rules of who may do everything name no command.
-        let user = User::all_powerful(DEFAULT_USER.as_bytes(), &Table::new(&[]));
+        let user = User::all_powerful(DEFAULT_USER.as_bytes(), &Table::default());
         // No connection has this number or place, and it came in by no listener.
         let mut client = Client::new(0, u32::MAX, u16::MAX, Peer::InProcess, 0, Arc::new(user));
         client.authenticated = true;

@@ -4,19 +4,15 @@
 //! Every call is counted; only those are timed that may take long (the caller decides). This module must not know how a
 //! duration was measured, nor what commands do.
 
-use std::sync::LazyLock;
-
-use crate::protocol::resp::FAMILIES;
+use crate::protocol::resp::COMMANDS;
 use crate::protocol::resp::command::Command;
 
 /// See the module's head.
 #[derive(Debug)]
 pub struct CommandStats {
-    /// The lowest address of a command's row. A row's distance from it, in units smaller than a row, is the number of the
-    /// command: counting needs no look-up.
-    first_row: usize,
+    /// By the commands' numbers.
     calls: Vec<u64>,
-    /// What most commands have nothing of, by the same number.
+    /// What most commands have nothing of.
     details: Vec<Option<Box<Details>>>,
 }
 
@@ -31,41 +27,12 @@ pub struct Details {
     pub histogram: Histogram,
 }
 
-/// A power of two that is not larger than a row.
-const UNIT_BITS: u32 = size_of::<Command>().ilog2();
-
-/// Where the rows lie, which is the same for all servers.
-struct Rows {
-    first: usize,
-    /// How many numbers there are.
-    count: usize,
-    /// All commands and subcommands, in the order in which they are shown.
-    commands: Vec<&'static Command>,
-}
-
-static ROWS: LazyLock<Rows> = LazyLock::new(|| {
-    let mut commands = Vec::new();
-    for command in FAMILIES.iter().copied().flatten() {
-        commands.push(command);
-        commands.extend(command.subcommands);
-    }
-    let addresses = || commands.iter().map(|command| address(command));
-    let first = addresses().min().unwrap_or_default();
-    let last = addresses().max().unwrap_or_default();
-    Rows {
-        first,
-        count: ((last - first) >> UNIT_BITS) + 1,
-        commands,
-    }
-});
-
 /// Counters at zero for all built-in commands and their subcommands.
 impl Default for CommandStats {
     fn default() -> Self {
         CommandStats {
-            first_row: ROWS.first,
-            calls: vec![0; ROWS.count],
-            details: vec![None; ROWS.count],
+            calls: vec![0; COMMANDS.len()],
+            details: vec![None; COMMANDS.len()],
         }
     }
 }
@@ -110,29 +77,18 @@ impl CommandStats {
 
     /// The commands that were called, be it in vain: how often, and what else is known.
     pub fn called(&self) -> impl Iterator<Item = (&'static Command, u64, Details)> {
-        ROWS.commands.iter().filter_map(|command| {
-            let number = self.number(command);
-            let calls = self.calls[number];
-            let details = self.details[number].as_deref();
+        COMMANDS.iter().filter_map(|command| {
+            let calls = self.calls[command.number];
+            let details = self.details[command.number].as_deref();
             let is_called = calls > 0 || details.is_some();
-            is_called.then(|| (*command, calls, details.cloned().unwrap_or_default()))
+            is_called.then(|| (command, calls, details.cloned().unwrap_or_default()))
         })
-    }
-
-    /// The number of a command or subcommand. One of another table has a number of which nothing is counted.
-    #[inline]
-    pub fn number(&self, command: &Command) -> usize {
-        address(command).wrapping_sub(self.first_row) >> UNIT_BITS
     }
 
     fn details_mut(&mut self, number: usize) -> Option<&mut Details> {
         let details = self.details.get_mut(number)?;
         Some(details.get_or_insert_default())
     }
-}
-
-fn address(command: &Command) -> usize {
-    std::ptr::from_ref(command).addr()
 }
 
 /// How many of some durations lay between which bounds: in steps of a microsecond up to 32, then of a sixteenth of the
@@ -227,22 +183,16 @@ mod tests {
     use crate::protocol::resp::Table;
 
     #[test]
-    fn every_command_has_a_number_of_its_own() {
-        let table = Table::built_in();
+    fn every_command_is_counted_for_itself() {
         let mut stats = CommandStats::default();
-        assert!(
-            stats.calls.len() < 64 * ROWS.commands.len(),
-            "rows lie far apart: {} places",
-            stats.calls.len()
-        );
-        for command in &ROWS.commands {
-            stats.count(stats.number(command));
+        for command in &COMMANDS {
+            stats.count(command.number);
         }
-        assert_eq!(stats.called().count(), ROWS.commands.len());
+        assert_eq!(stats.called().count(), COMMANDS.len());
         assert!(stats.called().all(|(_, calls, _)| calls == 1));
         stats.clear();
         assert_eq!(stats.called().count(), 0);
-        let get = stats.number(&table.find(b"get").unwrap());
+        let get = Table::default().find(b"get").unwrap().number;
         stats.count_rejected(get);
         stats.count_failed(get);
         stats.count_duration(get, 5);

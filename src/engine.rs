@@ -29,8 +29,8 @@ use crate::lent::Family;
 use crate::persistence::Persistence;
 use crate::protocol::custom::{Protocol, Protocols};
 use crate::protocol::resp::{
-    Args, Batch, CommandCx, CommandError, CommandRef, CommandSpec, KnownKeys, RegisterError,
-    Registered, Scripting, Table,
+    Args, Batch, CommandCx, CommandError, CommandSpec, KnownKeys, RegisterError, Registered,
+    Scripting, Table,
 };
 use crate::protocol::{Refusal, State};
 use crate::pubsub::PubSub;
@@ -108,7 +108,7 @@ impl Engine {
         let run_id: String = (0..5)
             .map(|_| format!("{:08x}", ids.next_u64() as u32))
             .collect();
-        let commands = Table::built_in();
+        let commands = Table::default();
         Engine {
             keyspace,
             hub: Hub {
@@ -449,8 +449,7 @@ impl Engine {
         run: impl FnMut(&mut CommandCx<'_>, Args<'_>) -> Result<(), CommandError> + Send + 'static,
     ) -> Result<(), RegisterError> {
         let registered = Registered::new(name, spec, Box::new(run))?;
-        let command = CommandRef::Registered(Arc::new(registered));
-        if self.hub.commands.insert(command) {
+        if self.hub.commands.insert(registered) {
             self.hub.command_added();
             Ok(())
         } else {

@@ -53,10 +53,10 @@ pub struct Allowed {
 
 /// The line that describes a user with these rules and what the user may do, or what is wrong with the rules.
 pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Allowed), String> {
-    let table = Table::built_in();
+    let table = Table::default();
     let user = User::new(b"name", false, &table).with_rules(rules, &table)?;
-    let mut requests = Vec::with_capacity(3 * table.numbered().len());
-    for (number, command) in table.numbered().iter().enumerate() {
+    let mut requests = Vec::with_capacity(3 * table.count());
+    for command in table.commands() {
         for (arg, key_access) in [
             (&b"get"[..], access::ACCESS),
             (b"key", access::ACCESS),
@@ -64,7 +64,6 @@ pub fn acl_user(rules: &[&[u8]]) -> Result<(Vec<u8>, Allowed), String> {
         ] {
             requests.push(user.check(Request {
                 command,
-                number,
                 args: &[b"command", arg, b"channel"],
                 keys: &[(1, key_access)],
             }));

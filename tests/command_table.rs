@@ -11,7 +11,7 @@ use common::resp::{Request, Value, request, typed};
 use common::{Driven, Rng};
 use pentad::ConnId;
 use pentad::config::Scheme;
-use pentad::protocol::resp::FAMILIES;
+use pentad::protocol::resp::COMMANDS;
 use pentad::protocol::resp::arguments::{Argument, Kind, parse};
 use pentad::protocol::resp::command::{Command, Find, KeySpec, access, category, flag};
 
@@ -19,7 +19,7 @@ use pentad::protocol::resp::command::{Command, Find, KeySpec, access, category, 
 
 #[test]
 fn every_row_is_whole() {
-    for command in every_command() {
+    for command in &COMMANDS {
         let name = command.name;
         let arguments = parse(command.arguments).unwrap_or_else(|error| panic!("{name}: {error}"));
         check_arguments(command, &arguments);
@@ -62,7 +62,10 @@ fn every_command_that_specifications_cannot_describe_finds_its_keys() {
     let is_unclear =
         |spec: &KeySpec| spec.access & unclear != 0 || matches!(spec.find, Find::Unknown);
     let mut ours = Ours::new();
-    for command in every_command().filter(|command| command.keys.iter().any(is_unclear)) {
+    for command in COMMANDS
+        .iter()
+        .filter(|command| command.keys.iter().any(is_unclear))
+    {
         let mut asked = request(&["COMMAND", "GETKEYS"]);
         asked.extend(command.name.split('|').map(|word| word.as_bytes().to_vec()));
         while asked.len() < 2 + usize::from(command.arity.unsigned_abs()) {
@@ -241,7 +244,7 @@ fn keys_are_found_as_in_redis() {
     let mut rng = Rng::seeded(1);
     for resp3 in [false, true] {
         both.speak(resp3);
-        for command in every_command() {
+        for command in &COMMANDS {
             if !both.names.contains(command.name) {
                 continue;
             }
@@ -270,12 +273,6 @@ fn compare_keys(both: &mut Both, words: &[&str]) {
 }
 
 // ---- helpers --------------------------------------------------------------------------------------
-
-/// All commands, subcommands and containers.
-fn every_command() -> impl Iterator<Item = &'static Command> {
-    let commands = FAMILIES.iter().copied().flatten();
-    commands.flat_map(|command| std::iter::once(command).chain(command.subcommands))
-}
 
 /// A client of an engine.
 struct Ours {
@@ -316,7 +313,7 @@ impl Both {
         }
         let listed = theirs.ask(&["COMMAND", "LIST"]);
         let listed: BTreeSet<&[u8]> = listed.items().iter().filter_map(Value::text).collect();
-        let names = every_command().map(|command| command.name.to_owned());
+        let names = COMMANDS.iter().map(|command| command.name.to_owned());
         // Since 7.2 these take WITHSCORE, which the 7.0 beside us does not know.
         let newer = ["zrank", "zrevrank"];
         let names: BTreeSet<String> = names

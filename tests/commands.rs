@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
-use pentad::protocol::resp::FAMILIES;
+use pentad::protocol::resp::COMMANDS;
 use pentad::protocol::resp::command::Command;
 
 const BEGIN: &str = "<!-- written by tests/commands.rs: from here -->\n";
@@ -110,7 +110,7 @@ fn by_reason<'a>(rows: &[(&'a str, &'a str)]) -> Vec<(&'a str, Vec<&'a str>)> {
 
 fn by_group() -> BTreeMap<&'static str, Vec<&'static Command>> {
     let mut groups: BTreeMap<&str, Vec<&Command>> = BTreeMap::new();
-    for command in FAMILIES.iter().copied().flatten() {
+    for command in COMMANDS.iter().filter(|command| !command.is_subcommand()) {
         groups
             .entry(command.group.name())
             .or_default()
@@ -124,14 +124,8 @@ fn by_group() -> BTreeMap<&'static str, Vec<&'static Command>> {
 
 /// All commands and subcommands, but the containers of these.
 fn every_command() -> impl Iterator<Item = &'static Command> {
-    let all = FAMILIES.iter().copied().flatten();
-    all.flat_map(|command| {
-        let is_plain = command.subcommands.is_empty();
-        command
-            .subcommands
-            .iter()
-            .chain(is_plain.then_some(command))
-    })
+    let all = COMMANDS.iter();
+    all.filter(|command| command.subcommands.is_empty())
 }
 
 /// What differs on purpose: the lines of differences.txt that are for people, as names and reasons.
@@ -170,13 +164,7 @@ impl Reference {
 
     /// The commands that pentad lacks, and why; of a container that it lacks, only that.
     fn absent(&self) -> Vec<(&'static str, &'static str)> {
-        let ours: BTreeSet<&str> = FAMILIES
-            .iter()
-            .copied()
-            .flatten()
-            .flat_map(|command| std::iter::once(command).chain(command.subcommands))
-            .map(|command| command.name)
-            .collect();
+        let ours: BTreeSet<&str> = COMMANDS.iter().map(|command| command.name).collect();
         let is_there = |name: &str| ours.contains(name);
         let mut absent = Vec::new();
         for (pattern, reason) in &self.reasons {

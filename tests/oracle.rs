@@ -19,8 +19,8 @@ use common::resp::{Request, Value, encode_into, read_whole, request, typed};
 use common::rng::{for_each_seed, number_from_env};
 use common::{Driven, Rng};
 use pentad::config::{Config, Limits, Scheme};
+use pentad::protocol::resp::Table;
 use pentad::protocol::resp::command::{Group, flag};
-use pentad::protocol::resp::{FAMILIES, Table};
 use pentad::rdb::{Loader, Reader, Version, Writer, save};
 use pentad::{Clock, SystemClock};
 
@@ -486,7 +486,7 @@ impl Oracle {
         });
         Oracle {
             redis,
-            table: Table::new(FAMILIES),
+            table: Table::default(),
             allowed,
             rules,
         }
@@ -1014,7 +1014,7 @@ fn with_plain_doubles(value: &Value) -> Value {
 
 #[test]
 fn every_difference_is_of_a_command_that_exists() {
-    let table = Table::new(FAMILIES);
+    let table = Table::default();
     for Allowed { command, .. } in read_differences() {
         let exists = command == "*" || table.find_full(command.as_bytes()).is_some();
         assert!(exists, "differences.txt names {command}");

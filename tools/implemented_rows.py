@@ -82,16 +82,9 @@ for f in sorted(os.listdir(rows_folder)):
     text = text.replace("use super::command", "use crate::protocol::resp::command").replace(f"use super::{fam};", f"use crate::protocol::resp::{fam};").replace("super::container", "crate::protocol::resp::container")
     open(p, "w").write(text)
     fams.append(fam)
-mod = '''//! The command table: every command there is, a file per family. What a row means is said in [`super::command`].
-//!
-//! The rows of commands that Redis has are written by `tools/command_table.py` from a running redis-server, so that
-//! what `COMMAND` says is what clients expect.
-
-''' + "".join(f"mod {f};\n" for f in fams) + '''
-use super::command::Command;
-
-/// All commands, family by family.
-pub const FAMILIES: &[&[Command]] = &[
-''' + "".join(f"    {f}::COMMANDS,\n" for f in fams) + "];\n"
-open(f"{R}/table/mod.rs", "w").write(mod)
+path = f"{R}/table/mod.rs"
+mod = open(path).read()
+mod = re.sub(r"(mod \w+;\n)+", "".join(f"mod {f};\n" for f in fams), mod, count=1)
+mod = re.sub(r"( +\w+::COMMANDS,\n)+", "".join(f"    {f}::COMMANDS,\n" for f in fams), mod, count=1)
+open(path, "w").write(mod)
 print(fams)

@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let table = Table::built_in();
+        let table = Table::default();
         let path = std::env::temp_dir().join(format!("pentad-acl-{}", std::process::id()));
         let mut acl = Acl::new(&table);
         acl.file = Some(path.clone());

@@ -68,8 +68,6 @@ pub enum Denied {
 pub struct Request<'a> {
     /// What it names.
     pub command: &'a Command,
-    /// The command's number (see [`Table::number`]).
-    pub number: usize,
     /// The arguments, the command's name first.
     pub args: &'a [&'a [u8]],
     /// Which of them are keys, and what is done to them as a set of [`access`] bits.
@@ -117,7 +115,7 @@ impl Selector {
         Selector {
             all_commands: false,
             begins_with_all: false,
-            allowed: vec![0; table.numbered().len().div_ceil(64)],
+            allowed: vec![0; table.count().div_ceil(64)],
             first_args: BTreeMap::new(),
             rules: Vec::new(),
             all_keys: false,
@@ -159,16 +157,16 @@ impl Selector {
             [sign @ (b'+' | b'-'), b'@', name @ ..] => {
                 let bits = category::by_name(name).ok_or(RuleError::UnknownCommand)?;
                 self.remember(*sign, &rule[1..]);
-                for command in table.numbered() {
+                for command in table.commands() {
                     if command.acl_categories() & bits != 0 {
-                        self.set(command, *sign == b'+', table);
+                        self.set(command, *sign == b'+');
                     }
                 }
             }
             [b'+', name @ ..] => self.allow(name, table)?,
             [b'-', name @ ..] => {
                 let command = table.find_full(name).ok_or(RuleError::UnknownCommand)?;
-                self.set(&command, false, table);
+                self.set(&command, false);
                 self.remember(b'-', command.name.as_bytes());
             }
             _ => return Err(RuleError::Syntax),
@@ -179,7 +177,7 @@ impl Selector {
     /// Applies the rules about commands anew, to a table that has more of them.
     pub fn command_added(&mut self, table: &Table) {
         let rules = std::mem::take(&mut self.rules);
-        self.allowed = vec![0; table.numbered().len().div_ceil(64)];
+        self.allowed = vec![0; table.count().div_ceil(64)];
         self.restart(self.begins_with_all);
         for rule in rules {
             // It has been in order before.
@@ -247,7 +245,7 @@ impl Selector {
     fn allow(&mut self, name: &[u8], table: &Table) -> Result<(), RuleError> {
         let Some(bar) = name.iter().rposition(|byte| *byte == b'|') else {
             let command = table.find(name).ok_or(RuleError::UnknownCommand)?;
-            self.set(&command, true, table);
+            self.set(&command, true);
             self.remember(b'+', command.name.as_bytes());
             return Ok(());
         };
@@ -255,7 +253,7 @@ impl Selector {
         let command = table
             .find_full(container)
             .ok_or(RuleError::UnknownCommand)?;
-        if command.name.contains('|') {
+        if command.is_subcommand() {
             return Err(RuleError::ArgumentOfSubcommand);
         }
         // What is written down must read back the same.
@@ -263,23 +261,23 @@ impl Selector {
             return Err(RuleError::Syntax);
         }
         if command.subcommands.is_empty() {
-            let allowed = self.first_args.entry(table.number(&command)).or_default();
+            let allowed = self.first_args.entry(command.number).or_default();
             if !allowed.iter().any(|known| known.eq_ignore_ascii_case(own)) {
                 allowed.push(own.to_vec());
             }
         } else {
             let command = table.find_full(name).ok_or(RuleError::UnknownCommand)?;
-            self.set(&command, true, table);
+            self.set(&command, true);
         }
         self.remember(b'+', name);
         Ok(())
     }
 
     /// Allows a command or not, with all its subcommands.
-    fn set(&mut self, command: &Command, allow: bool, table: &Table) {
-        self.first_args.remove(&table.number(command));
+    fn set(&mut self, command: &Command, allow: bool) {
+        self.first_args.remove(&command.number);
         for command in std::iter::once(command).chain(command.subcommands) {
-            let number = table.number(command);
+            let number = command.number;
             let bit = 1 << (number % 64);
             if allow {
                 self.allowed[number / 64] |= bit;
@@ -305,10 +303,10 @@ impl Selector {
     pub fn check(&self, request: Request<'_>) -> Result<(), Denied> {
         let Request {
             command,
-            number,
             args,
             keys,
         } = request;
+        let number = command.number;
         let allowed = self.all_commands
             || command.has(flag::NO_AUTH)
             || self
@@ -337,12 +335,12 @@ impl Selector {
     }
 
     fn allows_first_arg(&self, request: Request<'_>) -> bool {
-        let at = if request.command.name.contains('|') {
+        let at = if request.command.is_subcommand() {
             2
         } else {
             1
         };
-        let allowed = self.first_args.get(&request.number);
+        let allowed = self.first_args.get(&request.command.number);
         allowed
             .zip(request.args.get(at))
             .is_some_and(|(allowed, arg)| {

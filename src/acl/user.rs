@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     fn describe(rules: &str) -> Result<String, String> {
-        let table = Table::built_in();
+        let table = Table::default();
         let rules: Vec<&[u8]> = rules.split(' ').map(str::as_bytes).collect();
         let user = User::new(b"u", false, &table).with_rules(&rules, &table)?;
         Ok(String::from_utf8_lossy(&user.describe(Form::Readable)).into_owned())

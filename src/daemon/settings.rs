@@ -561,7 +561,7 @@ impl Flags {
             password: self.password()?,
             unprotected,
         };
-        let table = Table::built_in();
+        let table = Table::default();
         match Acl::new(&table).configure(&access, &table) {
             Ok(()) => Ok(access),
             Err(error @ AccessError::File(_)) => {

@@ -4,7 +4,7 @@
 //! type and, where that says too little, from its name (see `Generator::value`): a new family needs a line there
 //! when its arguments have a shape of their own, such as the ids of streams.
 
-use pentad::protocol::resp::FAMILIES;
+use pentad::protocol::resp::COMMANDS;
 use pentad::protocol::resp::arguments::{Argument, Kind, arguments_of};
 use pentad::protocol::resp::command::{Command, Group};
 
@@ -20,18 +20,14 @@ pub struct Rule {
 
 /// All commands of the table that can be run: plain ones and subcommands, not the containers.
 pub fn rules() -> Vec<Rule> {
-    let mut rules = Vec::new();
-    for command in FAMILIES.iter().copied().flatten() {
-        let leaves = match command.subcommands {
-            [] => std::slice::from_ref(command),
-            subcommands => subcommands,
-        };
-        rules.extend(leaves.iter().map(|command| Rule {
-            command,
-            arguments: arguments_of(command),
-        }));
-    }
-    rules
+    let leaves = COMMANDS
+        .iter()
+        .filter(|command| command.subcommands.is_empty());
+    let rules = leaves.map(|command| Rule {
+        command,
+        arguments: arguments_of(command),
+    });
+    rules.collect()
 }
 
 /// Writes requests.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::command::category;
-use super::{Args, CommandError, CommandRef, permit};
+use super::command::{Command, category};
+use super::{Args, CommandError, permit};
 use crate::acl::{Context, DEFAULT_USER, Form, Request, Selector, User};
 use crate::client::Client;
 use crate::protocol::Cx;
@@ -225,8 +225,8 @@ pub fn acl_cat(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
                 let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
                 CommandError::err(format_args!("Unknown category '{name}'"))
             })?;
-            let commands = cx.hub.commands.numbered().iter();
-            let of_category = |command: &&CommandRef| command.acl_categories() & bit != 0;
+            let commands = cx.hub.commands.commands();
+            let of_category = |command: &&Command| command.acl_categories() & bit != 0;
             commands
                 .filter(of_category)
                 .map(|command| command.name)
@@ -260,7 +260,6 @@ pub fn acl_dryrun(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     }
     let checked = user.check(Request {
         command: &command,
-        number: cx.hub.commands.number(&command),
         args: &request,
         keys: &permit::keys_to_check(&command, &request),
     });

@@ -11,8 +11,11 @@ use super::Handler;
 ///
 /// Names are lower case, as `COMMAND` prints them. The texts are the ones clients and `redis-cli`
 /// show to people. A row names what it has and takes the rest from [`Command::EMPTY`].
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Command {
+    /// Which of all commands of a server it is, for sets and counters of commands. A row does not state it: the table
+    /// gives it.
+    pub number: usize,
     /// Lower-case name; of a subcommand the full one, container included: `client|setname`.
     pub name: &'static str,
     /// Number of arguments, the name (and subcommand) included; negative: at least that many.
@@ -49,6 +52,7 @@ pub struct Command {
 impl Command {
     /// What a row does not mention.
     pub const EMPTY: Command = Command {
+        number: 0,
         name: "",
         arity: 1,
         flags: 0,
@@ -79,6 +83,11 @@ impl Command {
             Some((_, own)) => own,
             None => self.name,
         }
+    }
+
+    /// Whether it is a subcommand of a container.
+    pub fn is_subcommand(&self) -> bool {
+        self.name.contains('|')
     }
 
     /// Whether any of the given [`flag`]s is set. Does not see the derived `movablekeys`.

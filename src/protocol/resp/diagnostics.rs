@@ -25,8 +25,9 @@ pub(super) fn finish(command: &Command, args: Args<'_>, started_us: u64, cx: &mu
     let Some(clock) = &cx.hub.clock else { return };
     let duration_us = clock.now().monotonic_us.saturating_sub(started_us);
     let unix_s = cx.hub.now.unix_us.div_euclid(1_000_000);
-    let number = cx.hub.command_stats.number(command);
-    cx.hub.command_stats.count_duration(number, duration_us);
+    cx.hub
+        .command_stats
+        .count_duration(command.number, duration_us);
     cx.hub.latency.add("command", unix_s, duration_us);
     if !cx.hub.slowlog.wants(duration_us) || command.has(flag::SKIP_SLOWLOG | flag::BLOCKING) {
         return;

@@ -15,15 +15,15 @@ use crate::glob;
 
 /// `COMMAND COUNT`: the number of commands, subcommands not counted.
 pub fn count(reply: &mut Reply, table: &Table) {
-    reply.integer(table.commands().len() as i64);
+    reply.integer(top_level(table).count() as i64);
 }
 
 /// `COMMAND` and `COMMAND INFO [name ...]`: the traits of the named commands (null for an unknown
 /// one), or of all.
 pub fn info(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
     if names.is_empty() {
-        reply.array(table.commands().len());
-        for command in table.commands() {
+        reply.array(top_level(table).count());
+        for command in top_level(table) {
             command_info(reply, command);
         }
         return;
@@ -39,17 +39,18 @@ pub fn info(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
 
 /// `COMMAND DOCS [name ...]`: the texts and arguments of the named commands that exist, or of all.
 pub fn docs(reply: &mut Reply, table: &Table, names: &[&[u8]]) {
-    let commands: Vec<CommandRef> = match names.is_empty() {
-        true => table.commands().to_vec(),
-        false => names
-            .iter()
-            .filter_map(|name| table.find_full(name))
-            .collect(),
+    let found: Vec<CommandRef> = names
+        .iter()
+        .filter_map(|name| table.find_full(name))
+        .collect();
+    let commands: Vec<&Command> = match names.is_empty() {
+        true => top_level(table).collect(),
+        false => found.iter().map(|command| &**command).collect(),
     };
     reply.map(commands.len());
     for command in commands {
         text(reply, command.name);
-        command_docs(reply, &command);
+        command_docs(reply, command);
     }
 }
 
@@ -118,15 +119,14 @@ fn keys(
     }
 }
 
+/// All commands but subcommands, which are shown with their containers.
+fn top_level(table: &Table) -> impl Iterator<Item = &Command> {
+    table.commands().filter(|command| !command.is_subcommand())
+}
+
 fn names(reply: &mut Reply, table: &Table, wanted: impl Fn(&Command) -> bool) {
-    let mut found = Vec::new();
-    for command in table.commands() {
-        let all = std::iter::once(&**command).chain(command.subcommands);
-        found.extend(
-            all.filter(|command| wanted(command))
-                .map(|command| command.name),
-        );
-    }
+    let commands = table.commands().filter(|command| wanted(command));
+    let found: Vec<&str> = commands.map(|command| command.name).collect();
     reply.array(found.len());
     for name in found {
         text(reply, name);

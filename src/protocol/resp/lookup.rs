@@ -1,115 +1,96 @@
 //! From the bytes a client sent to the row of the command they name.
 //!
-//! A hash table with open addressing, built once for all servers that add nothing to it. What is hashed and compared is the
-//! length and up to eight bytes from either end, in lower case, as two machine words: for a name of up
-//! to 16 bytes that is all of it, and a longer one is compared in full besides. Clients cannot add
+//! A hash table with open addressing, made when the program is compiled, and a second one for what a host adds to it.
+//! What is hashed and compared is the length and up to eight bytes from either end, in lower case, as two machine words:
+//! for a name of up to 16 bytes that is all of it, and a longer one is compared in full besides. Clients cannot add
 //! names, hence cannot make the search long. This module must not know what a row says beyond its
 //! name.
 
-use std::sync::{Arc, LazyLock};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::command::Command;
-use super::{CommandRef, FAMILIES};
+use super::table::COMMANDS;
+use super::{CommandRef, Registered};
 
-/// The commands of a server, to be found by name in any case. A clone shares all of it until either of them changes.
-#[derive(Clone, Debug)]
+/// The commands of a server, to be found by name in any case: those that every server has, and those that were added.
+#[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// A power of two of places, more than half of them empty, so that every search ends.
-    slots: Arc<[Option<Slot>]>,
-    /// In the order in which `COMMAND` lists them.
-    commands: Arc<Vec<CommandRef>>,
-    /// The same and their subcommands, in the order of their numbers: those of a command stand behind it.
-    numbered: Arc<Vec<CommandRef>>,
+    /// In the order in which they were added.
+    added: Vec<CommandRef>,
+    /// The same by name: a power of two of places, more than half of them empty, or none at all.
+    added_slots: Vec<Option<Slot<CommandRef>>>,
 }
 
-#[derive(Clone, Debug)]
-struct Slot {
+#[derive(Clone, Copy, Debug)]
+struct Slot<C> {
     digest: Digest,
-    command: CommandRef,
-    number: usize,
+    command: C,
 }
+
+/// The places of the commands that every server has: more than half of them are empty, so that every search ends.
+static BUILT_IN: [Option<Slot<&Command>>; BUILT_IN_PLACES] = place_all();
+
+const BUILT_IN_PLACES: usize = places_for(COMMANDS.len());
 
 impl Table {
-    /// The commands that every server has.
-    pub fn built_in() -> Self {
-        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(FAMILIES));
-        TABLE.clone()
-    }
-
-    /// A table of all the commands of the given families. Of commands of the same name the first counts. O(commands).
-    pub fn new(families: &[&'static [Command]]) -> Self {
-        let count: usize = families.iter().map(|family| family.len()).sum();
-        let mut table = Table {
-            slots: vec![None; (2 * count + 1).next_power_of_two()].into(),
-            commands: Arc::new(Vec::with_capacity(count)),
-            numbered: Arc::new(Vec::with_capacity(2 * count)),
-        };
-        for command in families.iter().copied().flatten() {
-            table.insert(CommandRef::BuiltIn(command));
-        }
-        table
-    }
-
-    /// Adds a command; false when there is one of this name already. O(1), amortised, when nothing is shared.
-    pub fn insert(&mut self, command: CommandRef) -> bool {
-        if 2 * (self.commands.len() + 1) > self.slots.len() {
-            let larger = vec![None; 2 * self.slots.len()].into();
-            let old = std::mem::replace(&mut self.slots, larger);
-            for slot in old.iter().flatten() {
-                self.put(slot.clone());
-            }
-        }
-        let slot = Slot {
-            digest: Digest::of(command.name.as_bytes()),
-            command: command.clone(),
-            number: self.numbered.len(),
-        };
-        if !self.put(slot) {
+    /// Adds a command of a host's own; false when there is one of this name already. O(1), amortised.
+    pub fn insert(&mut self, mut registered: Registered) -> bool {
+        let name = registered.row.name.as_bytes();
+        if self.find(name).is_some() {
             return false;
         }
-        let subcommands = command.subcommands.iter().map(CommandRef::BuiltIn);
-        let numbered = Arc::make_mut(&mut self.numbered);
-        numbered.push(command.clone());
-        numbered.extend(subcommands);
-        Arc::make_mut(&mut self.commands).push(command);
+        registered.row.number = COMMANDS.len() + self.added.len();
+        let slot = Slot {
+            digest: Digest::of(name),
+            command: CommandRef::Registered(Arc::new(registered)),
+        };
+        self.added.push(slot.command.clone());
+        let places = places_for(self.added.len());
+        if places > self.added_slots.len() {
+            let old = std::mem::replace(&mut self.added_slots, vec![None; places]);
+            old.into_iter().flatten().for_each(|slot| self.put(slot));
+        }
+        self.put(slot);
         true
     }
 
-    /// Gives a command its place, if there is none of this name.
-    fn put(&mut self, slot: Slot) -> bool {
-        let place = self.place(slot.command.name.as_bytes(), slot.digest);
-        let is_free = self.slots[place].is_none();
-        if is_free {
-            Arc::make_mut(&mut self.slots)[place] = Some(slot);
-        }
-        is_free
+    /// Gives a command that was added its place.
+    fn put(&mut self, slot: Slot<CommandRef>) {
+        let place = place(&self.added_slots, slot.command.name.as_bytes(), slot.digest);
+        self.added_slots[place] = Some(slot);
     }
 
     /// All commands and subcommands: each stands at its number.
-    pub fn numbered(&self) -> &[CommandRef] {
-        &self.numbered
+    pub fn commands(&self) -> impl Iterator<Item = &Command> {
+        COMMANDS
+            .iter()
+            .chain(self.added.iter().map(|command| &**command))
     }
 
-    /// The number of a command of this table, for sets of commands; O(number of its container's subcommands).
-    pub fn number(&self, command: &Command) -> usize {
-        let name = command.name;
-        let container = name
-            .split_once('|')
-            .map_or(name, |(container, _)| container);
-        let container = container.as_bytes();
-        let Some(slot) = &self.slots[self.place(container, Digest::of(container))] else {
-            return 0;
-        };
-        let mut subcommands = slot.command.subcommands.iter();
-        let place = subcommands.position(|subcommand| subcommand.name == name);
-        slot.number + place.map_or(0, |place| place + 1)
+    /// How many commands and subcommands there are.
+    pub fn count(&self) -> usize {
+        COMMANDS.len() + self.added.len()
     }
 
     /// The command called `name`, in any case; O(1), no allocation.
     #[inline]
     pub fn find(&self, name: &[u8]) -> Option<CommandRef> {
-        let slot = self.slots[self.place(name, Digest::of(name))].as_ref();
-        slot.map(|slot| slot.command.clone())
+        let digest = Digest::of(name);
+        match find_in(&BUILT_IN, name, digest) {
+            Some(slot) => Some(CommandRef::BuiltIn(slot.command)),
+            None => self
+                .find_added(name, digest)
+                .map(|slot| slot.command.clone()),
+        }
+    }
+
+    #[cold]
+    fn find_added(&self, name: &[u8], digest: Digest) -> Option<&Slot<CommandRef>> {
+        if self.added.is_empty() {
+            return None;
+        }
+        find_in(&self.added_slots, name, digest)
     }
 
     /// The command or subcommand with the full name `name`, such as `client|setname`.
@@ -131,31 +112,56 @@ impl Table {
             _ => Some(command),
         }
     }
-
-    /// All commands, without subcommands.
-    pub fn commands(&self) -> &[CommandRef] {
-        &self.commands
-    }
-
-    /// Where the command called `name` is, or would be.
-    #[inline]
-    fn place(&self, name: &[u8], digest: Digest) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut place = digest.hash() & mask;
-        while let Some(slot) = &self.slots[place] {
-            if slot.digest == digest && (digest.is_exact() || slot.is_called(name)) {
-                break;
-            }
-            place = (place + 1) & mask;
-        }
-        place
-    }
 }
 
-impl Slot {
-    fn is_called(&self, name: &[u8]) -> bool {
-        self.command.name.as_bytes().eq_ignore_ascii_case(name)
+/// How many places so many commands need: a power of two, more than twice as many.
+const fn places_for(commands: usize) -> usize {
+    (2 * commands + 1).next_power_of_two()
+}
+
+const fn place_all() -> [Option<Slot<&'static Command>>; BUILT_IN_PLACES] {
+    let mut slots = [None; BUILT_IN_PLACES];
+    let mut number = 0;
+    while number < COMMANDS.len() {
+        let command = &COMMANDS[number];
+        let digest = Digest::of(command.name.as_bytes());
+        let mut place = digest.hash() & (BUILT_IN_PLACES - 1);
+        while slots[place].is_some() {
+            place = (place + 1) & (BUILT_IN_PLACES - 1);
+        }
+        slots[place] = Some(Slot { digest, command });
+        // Subcommands are found by way of their containers.
+        number += 1 + command.subcommands.len();
     }
+    slots
+}
+
+#[inline]
+fn find_in<'s, C: Deref<Target = Command>>(
+    slots: &'s [Option<Slot<C>>],
+    name: &[u8],
+    digest: Digest,
+) -> Option<&'s Slot<C>> {
+    slots[place(slots, name, digest)].as_ref()
+}
+
+/// Where the command called `name` is, or would be.
+#[inline]
+fn place<C: Deref<Target = Command>>(
+    slots: &[Option<Slot<C>>],
+    name: &[u8],
+    digest: Digest,
+) -> usize {
+    let mask = slots.len() - 1;
+    let mut place = digest.hash() & mask;
+    while let Some(slot) = &slots[place] {
+        let is_called = |name| slot.command.name.as_bytes().eq_ignore_ascii_case(name);
+        if slot.digest == digest && (digest.is_exact() || is_called(name)) {
+            break;
+        }
+        place = (place + 1) & mask;
+    }
+    place
 }
 
 /// The subcommand called `name` (its own part only), in any case; O(number of subcommands).
@@ -177,7 +183,7 @@ struct Digest {
 
 impl Digest {
     #[inline]
-    fn of(name: &[u8]) -> Self {
+    const fn of(name: &[u8]) -> Self {
         // The ends overlap in a name that is shorter than both together: no byte is left out.
         let (start, end) = if let Some(start) = name.first_chunk::<8>()
             && let Some(end) = name.last_chunk::<8>()
@@ -186,12 +192,12 @@ impl Digest {
         } else if let Some(start) = name.first_chunk::<4>()
             && let Some(end) = name.last_chunk::<4>()
         {
-            let [start, end] = [*start, *end].map(u32::from_le_bytes);
-            (start.into(), end.into())
+            let (start, end) = (u32::from_le_bytes(*start), u32::from_le_bytes(*end));
+            (start as u64, end as u64)
         } else if let (Some(first), Some(last)) = (name.first(), name.last()) {
             let middle = name[name.len() / 2];
             let start = u32::from_le_bytes([*first, middle, *last, 0]);
-            (start.into(), 0)
+            (start as u64, 0)
         } else {
             (0, 0)
         };
@@ -209,7 +215,7 @@ impl Digest {
     }
 
     #[inline]
-    fn hash(self) -> usize {
+    const fn hash(self) -> usize {
         let mixed = (self.start ^ self.end.rotate_left(27)).wrapping_add(self.length as u64);
         (mixed.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize
     }
@@ -217,12 +223,12 @@ impl Digest {
 
 /// Eight bytes at once, each ASCII capital made small.
 #[inline]
-fn lower_case(bytes: u64) -> u64 {
+const fn lower_case(bytes: u64) -> u64 {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let low = bytes & (0x7F * EACH);
     // The highest bit of each byte: whether it is at least `A`, whether it is beyond `Z`.
-    let from_a = low + (0x80 - u64::from(b'A')) * EACH;
-    let beyond_z = low + (0x7F - u64::from(b'Z')) * EACH;
+    let from_a = low + (0x80 - b'A' as u64) * EACH;
+    let beyond_z = low + (0x7F - b'Z' as u64) * EACH;
     let is_capital = (from_a & !beyond_z & !bytes) & (0x80 * EACH);
     bytes | (is_capital >> 2)
 }
@@ -230,12 +236,13 @@ fn lower_case(bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::resp::{CommandSpec, Registered};
     use std::collections::BTreeSet;
 
     #[test]
     fn every_command_is_found_in_any_case() {
-        let table = Table::new(FAMILIES);
-        for command in FAMILIES.iter().copied().flatten() {
+        let table = Table::default();
+        for command in &COMMANDS {
             let mixed: String = (command.name.char_indices())
                 .map(|(i, c)| {
                     if i % 2 == 0 {
@@ -245,41 +252,34 @@ mod tests {
                     }
                 })
                 .collect();
-            for name in [command.name, &command.name.to_uppercase(), &mixed] {
-                let found = table.find(name.as_bytes());
-                assert_eq!(found.map(|found| found.name), Some(command.name));
-            }
-            for subcommand in command.subcommands {
-                let full = subcommand.name.to_uppercase();
-                let found = table.find_full(full.as_bytes());
-                assert_eq!(found.map(|found| found.name), Some(subcommand.name));
-                let request = [command.name.as_bytes(), subcommand.own_name().as_bytes()];
-                let found = table.find_request(&request);
-                assert_eq!(found.map(|found| found.name), Some(subcommand.name));
-                assert_eq!(
-                    full.split_once('|')
-                        .map(|(name, _)| name.to_lowercase())
-                        .as_deref(),
-                    Some(command.name)
-                );
+            let request = mixed.split('|').map(str::as_bytes);
+            let request: Vec<&[u8]> = request.collect();
+            let names = [command.name, &command.name.to_uppercase(), &mixed];
+            let found = names.map(|name| table.find_full(name.as_bytes()));
+            for found in found.into_iter().chain([table.find_request(&request)]) {
+                let found = found.map(|found| (found.name, found.number));
+                assert_eq!(found, Some((command.name, command.number)));
             }
         }
-        let names: BTreeSet<&str> = table
-            .commands()
-            .iter()
-            .map(|command| command.name)
-            .collect();
-        let rows = FAMILIES.iter().map(|family| family.len()).sum();
-        assert_eq!(
-            (names.len(), table.commands().len()),
-            (rows, rows),
-            "no name twice"
-        );
+    }
+
+    #[test]
+    fn every_command_stands_at_its_number_and_subcommands_behind_theirs() {
+        let names: BTreeSet<&str> = COMMANDS.iter().map(|command| command.name).collect();
+        assert_eq!(names.len(), COMMANDS.len(), "no name twice");
+        for (number, command) in COMMANDS.iter().enumerate() {
+            assert_eq!(command.number, number, "{}", command.name);
+            for (place, subcommand) in command.subcommands.iter().enumerate() {
+                assert!(std::ptr::eq(subcommand, &COMMANDS[number + 1 + place]));
+                let container = subcommand.name.split_once('|').map(|(name, _)| name);
+                assert_eq!(container, Some(command.name));
+            }
+        }
     }
 
     #[test]
     fn nothing_else_is_found() {
-        let table = Table::new(FAMILIES);
+        let table = Table::default();
         let huge = vec![b'G'; 1 << 20];
         let names: [&[u8]; 14] = [
             b"",
@@ -310,29 +310,47 @@ mod tests {
             table.find_request(&[b"get", b"x"]).map(|found| found.name),
             Some("get")
         );
-        assert!(Table::new(&[]).find(b"get").is_none());
     }
 
     #[test]
-    fn every_command_stands_at_its_number() {
-        let table = Table::new(FAMILIES);
-        for (number, command) in table.numbered().iter().enumerate() {
-            assert_eq!(table.number(command), number, "{}", command.name);
+    fn added_commands_are_found_beside_the_others() {
+        const NAMES: [&str; 6] = [
+            "a",
+            "b",
+            "x.get",
+            "x.set",
+            "a.very.long.name:1",
+            "a.very.long.name:2",
+        ];
+        let registered =
+            |name| Registered::new(name, CommandSpec::new(1), Box::new(|_, _| Ok(()))).unwrap();
+        let mut table = Table::default();
+        for (index, name) in NAMES.into_iter().enumerate() {
+            assert!(table.find(name.as_bytes()).is_none());
+            assert!(table.insert(registered(name)));
+            assert!(!table.insert(registered(name)), "{name} is there");
+            for (index, name) in NAMES.into_iter().take(index + 1).enumerate() {
+                let found = table.find(name.to_uppercase().as_bytes()).unwrap();
+                assert_eq!((found.name, found.number), (name, COMMANDS.len() + index));
+            }
         }
+        assert!(!table.insert(registered("GET")));
+        assert!(table.find(b"get").is_some() && table.find(b"a.very.long.name:3").is_none());
+        assert_eq!(table.count(), COMMANDS.len() + NAMES.len());
+        let own = table.commands().skip(COMMANDS.len());
+        assert!(own.map(|command| command.name).eq(NAMES));
     }
 
     #[test]
     fn the_hash_spreads_the_names() {
-        let table = Table::new(FAMILIES);
-        let mask = table.slots.len() - 1;
-        let far = |command: &&CommandRef| {
-            let name = command.name.as_bytes();
-            let digest = Digest::of(name);
-            (table.place(name, digest).wrapping_sub(digest.hash()) & mask) > 1
+        let far = |slot: &(usize, &Slot<&Command>)| {
+            (slot.0.wrapping_sub(slot.1.digest.hash()) & (BUILT_IN_PLACES - 1)) > 1
         };
-        let count = table.commands.iter().filter(far).count();
+        let places = BUILT_IN.iter().enumerate();
+        let slots = places.filter_map(|(place, slot)| Some((place, slot.as_ref()?)));
+        let (count, all) = (slots.clone().filter(far).count(), slots.count());
         assert!(
-            count * 5 < table.commands.len(),
+            count * 5 < all,
             "{count} names are more than one place away"
         );
     }

@@ -63,7 +63,7 @@ pub use lookup::Table;
 pub use registered::{CommandCx, CommandRef, CommandSpec, RegisterError, Registered};
 pub use reply::Reply;
 pub use scripting::Scripting;
-pub use table::FAMILIES;
+pub use table::COMMANDS;
 pub use value::{ErrorReply, Items, ReplyBuffer, ReplyRef, RespValue};
 
 use command::Command;
@@ -396,8 +396,7 @@ fn reject(command: Option<CommandRef>, args: Args<'_>, error: &CommandError, cx:
         _ => Some(command),
     });
     if let Some(named) = named {
-        let number = cx.hub.command_stats.number(named);
-        cx.hub.command_stats.count_rejected(number);
+        cx.hub.command_stats.count_rejected(named.number);
     }
     transactions::refuse(command, error, cx);
 }
@@ -405,7 +404,7 @@ fn reject(command: Option<CommandRef>, args: Args<'_>, error: &CommandError, cx:
 /// Runs a command whose number of arguments is right.
 #[inline]
 pub(crate) fn run(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
-    let number = cx.hub.command_stats.number(&command);
+    let number = command.number;
     run_again(command, args, cx);
     // Afterwards: INFO does not count itself, and CONFIG RESETSTAT does.
     cx.hub.command_stats.count(number);
@@ -414,8 +413,9 @@ pub(crate) fn run(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
 /// As [`run`], for a call that has waited and been counted.
 #[inline]
 pub(crate) fn run_again(command: CommandRef, args: Args<'_>, cx: &mut Cx<'_>) {
-    let handler = command.handler;
-    let number = cx.hub.command_stats.number(&command);
+    let Command {
+        handler, number, ..
+    } = *command;
     let timed = diagnostics::start(&command, cx).map(|started_us| (started_us, command.clone()));
     cx.client.last_command = Some(command);
     if let Err(error) = handler(cx, args) {

@@ -34,7 +34,6 @@ pub(crate) fn check(
     let keys = keys_to_check(command, &args);
     let request = Request {
         command,
-        number: cx.hub.commands.number(command),
         args: &args,
         keys: &keys,
     };
@@ -96,7 +95,6 @@ pub(super) fn is_allowed(command: &Command, args: Args<'_>, cx: &Cx<'_>) -> bool
     let args: Vec<&[u8]> = args.iter_from(0).collect();
     let checked = cx.client.user.check(Request {
         command,
-        number: cx.hub.commands.number(command),
         args: &args,
         keys: &keys_to_check(command, &args),
     });
@@ -117,7 +115,6 @@ pub(super) fn reads_all_keys(args: Args<'_>, cx: &Cx<'_>) -> bool {
     let keys = keys_to_check(command, &args);
     cx.client.user.reads_all_keys_by(Request {
         command,
-        number: cx.hub.commands.number(command),
         args: &args,
         keys: &keys,
     })
@@ -262,7 +259,6 @@ impl Cx<'_> {
         let keys = [(1, access)];
         let request = Request {
             command: &command,
-            number: self.hub.commands.number(&command),
             args: &args,
             // A command without a key is about all of them, as its category says.
             keys: if command.keys.is_empty() { &[] } else { &keys },

@@ -144,7 +144,7 @@ type Run = dyn FnMut(&mut CommandCx<'_>, Args<'_>) -> Result<(), CommandError> +
 
 /// A command of the host's own.
 pub struct Registered {
-    row: Command,
+    pub(super) row: Command,
     /// Never waited for: the loop has one thread, so whoever finds it locked has been called by itself.
     run: Mutex<Box<Run>>,
 }

@@ -56,8 +56,7 @@ fn answer(command: Option<CommandRef>, args: Args<'_>, cx: &mut Cx<'_>) {
                 if let Some(transaction) = &mut cx.client.extras_mut().transaction {
                     transaction.broken = true;
                 }
-                let number = cx.hub.command_stats.number(&command);
-                cx.hub.command_stats.count_rejected(number);
+                cx.hub.command_stats.count_rejected(command.number);
                 return cx.refuse(&CommandError::text(
                     "ERR Command not allowed inside a transaction",
                 ));

@@ -144,7 +144,7 @@ impl Run<'_> {
             self.cx.hub.stats.count_error(text);
             return Err(text.into());
         };
-        let number = self.cx.hub.command_stats.number(&command);
+        let number = command.number;
         if let Err(text) = check(&command, args, self.rights(), &mut self.cx) {
             self.cx.hub.stats.count_error(&text);
             self.cx.hub.command_stats.count_rejected(number);

@@ -23,10 +23,8 @@ mod transactions;
 
 use super::command::Command;
 
-/// All commands, family by family.
-///
-/// A `static`, for rows are told from each other by their addresses: of a constant there may be copies.
-pub static FAMILIES: &[&[Command]] = &[
+/// Their rows as they are written down, from which [`COMMANDS`] is made.
+const FAMILIES: &[&[Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     generic::COMMANDS,
@@ -45,3 +43,54 @@ pub static FAMILIES: &[&[Command]] = &[
     timeseries::COMMANDS,
     transactions::COMMANDS,
 ];
+
+/// All commands, family by family, and their subcommands: those of a command stand behind it. Where one stands is its
+/// [`Command::number`].
+pub static COMMANDS: [Command; count_all()] = number_all(&COMMANDS);
+
+const fn count_all() -> usize {
+    let mut count = 0;
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut row = 0;
+        while row < FAMILIES[family].len() {
+            count += 1 + FAMILIES[family][row].subcommands.len();
+            row += 1;
+        }
+        family += 1;
+    }
+    count
+}
+
+/// `all` is where they are going to stand: nothing is read there, but a command's subcommands are what follows it.
+const fn number_all(all: &'static [Command]) -> [Command; count_all()] {
+    let mut commands = [Command::EMPTY; count_all()];
+    let mut number = 0;
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let mut row = 0;
+        while row < FAMILIES[family].len() {
+            let command = FAMILIES[family][row];
+            let (_, behind) = all.split_at(number + 1);
+            let (subcommands, _) = behind.split_at(command.subcommands.len());
+            commands[number] = Command {
+                number,
+                subcommands,
+                ..command
+            };
+            number += 1;
+            let mut subcommand = 0;
+            while subcommand < command.subcommands.len() {
+                commands[number] = Command {
+                    number,
+                    ..command.subcommands[subcommand]
+                };
+                number += 1;
+                subcommand += 1;
+            }
+            row += 1;
+        }
+        family += 1;
+    }
+    commands
+}
