@@ -4,8 +4,8 @@
 //! Every call is counted; only those are timed that may take long (the caller decides). This module must not know how a
 //! duration was measured, nor what commands do.
 
-use crate::protocol::resp::COMMANDS;
 use crate::protocol::resp::command::Command;
+use crate::protocol::resp::{COMMANDS, Table};
 
 /// See the module's head.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Details {
     pub histogram: Histogram,
 }
 
-/// Counters at zero for all built-in commands and their subcommands.
+/// Counters at zero for the commands that every server has and their subcommands.
 impl Default for CommandStats {
     fn default() -> Self {
         CommandStats {
@@ -38,6 +38,12 @@ impl Default for CommandStats {
 }
 
 impl CommandStats {
+    /// Counters at zero for what was added to this table.
+    pub fn command_added(&mut self, table: &Table) {
+        self.calls.resize(table.count(), 0);
+        self.details.resize(table.count(), None);
+    }
+
     /// Counts a call.
     #[inline]
     pub fn count(&mut self, number: usize) {
@@ -75,9 +81,12 @@ impl CommandStats {
         self.details.fill(None);
     }
 
-    /// The commands that were called, be it in vain: how often, and what else is known.
-    pub fn called(&self) -> impl Iterator<Item = (&'static Command, u64, Details)> {
-        COMMANDS.iter().filter_map(|command| {
+    /// The commands of this table that were called, be it in vain: how often, and what else is known.
+    pub fn called<'t>(
+        &self,
+        table: &'t Table,
+    ) -> impl Iterator<Item = (&'t Command, u64, Details)> {
+        table.commands().filter_map(|command| {
             let calls = self.calls[command.number];
             let details = self.details[command.number].as_deref();
             let is_called = calls > 0 || details.is_some();
@@ -180,23 +189,23 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::resp::Table;
 
     #[test]
     fn every_command_is_counted_for_itself() {
+        let table = Table::default();
         let mut stats = CommandStats::default();
         for command in &COMMANDS {
             stats.count(command.number);
         }
-        assert_eq!(stats.called().count(), COMMANDS.len());
-        assert!(stats.called().all(|(_, calls, _)| calls == 1));
+        assert_eq!(stats.called(&table).count(), COMMANDS.len());
+        assert!(stats.called(&table).all(|(_, calls, _)| calls == 1));
         stats.clear();
-        assert_eq!(stats.called().count(), 0);
-        let get = Table::default().find(b"get").unwrap().number;
+        assert_eq!(stats.called(&table).count(), 0);
+        let get = table.find(b"get").unwrap().number;
         stats.count_rejected(get);
         stats.count_failed(get);
         stats.count_duration(get, 5);
-        let (command, calls, details) = stats.called().next().unwrap();
+        let (command, calls, details) = stats.called(&table).next().unwrap();
         assert_eq!(
             (command.name, calls, details.rejected, details.failed),
             ("get", 0, 1, 1)

@@ -231,8 +231,9 @@ impl Hub {
         }
     }
 
-    /// Has the users know of a command that was added to the table.
+    /// Has the counters and the users know of a command that was added to the table.
     pub(crate) fn command_added(&mut self) {
+        self.command_stats.command_added(&self.commands);
         self.acl.command_added(&self.commands);
         for (_, conn) in &mut self.conns {
             if let Some(conn) = conn

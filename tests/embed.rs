@@ -535,6 +535,12 @@ fn a_command_of_the_hosts_own_is_a_command() {
     assert_eq!(lines, ["+OK", "+QUEUED", "*1", "*2", "$5", "total", ":13"]);
     other.send("MULTI\r\nEXEC\r\n");
     assert_eq!([other.line(), other.line()], ["+OK", "*-1"]);
+    let stats = read("INFO commandstats");
+    let line = stats.as_str().unwrap().lines();
+    let line = { line }.find_map(|line| line.strip_prefix("cmdstat_MY.ADD:"));
+    let line = line.unwrap();
+    assert!(line.starts_with("calls=3,"), "{line}");
+    assert!(line.ends_with(",rejected_calls=1,failed_calls=1"), "{line}");
 }
 
 #[test]

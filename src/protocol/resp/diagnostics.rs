@@ -209,7 +209,7 @@ pub fn latency_histogram(cx: &mut Cx<'_>, args: Args<'_>) -> Done {
     let mut rows: Vec<_> = cx
         .hub
         .command_stats
-        .called()
+        .called(&cx.hub.commands)
         .map(|(command, _, details)| (command.name, details.histogram))
         .filter(|(name, histogram)| histogram.calls() > 0 && is_asked(name))
         .map(|(name, histogram)| (name, histogram.calls(), histogram.cumulative()))

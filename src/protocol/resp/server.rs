@@ -328,7 +328,7 @@ fn info_cpu(cx: &Cx<'_>, text: &mut String) {
 
 /// Calls are exact. The time is that of the calls that were timed (see `diagnostics::start`): 0 for all others.
 fn info_commandstats(cx: &Cx<'_>, text: &mut String) {
-    for (command, calls, details) in cx.hub.command_stats.called() {
+    for (command, calls, details) in cx.hub.command_stats.called(&cx.hub.commands) {
         let timed = &details.histogram;
         let per_call_us = timed.total_us() as f64 / timed.calls().max(1) as f64;
         let value = format!(
@@ -342,7 +342,7 @@ fn info_commandstats(cx: &Cx<'_>, text: &mut String) {
 }
 
 fn info_latencystats(cx: &Cx<'_>, text: &mut String) {
-    for (command, _, details) in cx.hub.command_stats.called() {
+    for (command, _, details) in cx.hub.command_stats.called(&cx.hub.commands) {
         if details.histogram.calls() == 0 {
             continue;
         }
