@@ -148,6 +148,22 @@ impl Connection {
         }
     }
 
+    /// Sends encoded requests at once and gives their replies.
+    pub fn ask_all(&mut self, requests: &[Vec<u8>]) -> Vec<Value> {
+        let sent = self.stream.write_all(&requests.concat());
+        sent.expect("to be heard");
+        let mut replies = Vec::new();
+        while replies.len() < requests.len() {
+            if let Some((value, len)) = Value::read(&self.input) {
+                self.input.drain(..len);
+                replies.push(value);
+            } else {
+                assert!(self.fill(), "redis-server closed the connection");
+            }
+        }
+        replies
+    }
+
     /// Runs one request and gives the bytes of its reply.
     pub fn ask_raw<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Vec<u8> {
         self.stream.write_all(&encode(words)).expect("to be heard");
