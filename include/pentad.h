@@ -128,6 +128,15 @@ typedef struct pentad_options {
    * the library has no thread.
    */
   uint8_t sync_thread;
+  /**
+   * What CONFIG SET can set, names and values in turn: "maxmemory", "100mb", "tls-cert-file", "server.pem" ... It is set
+   * before anything listens.
+   */
+  const char *const *settings;
+  /**
+   * How many strings these are: two for each setting.
+   */
+  size_t settings_count;
 } pentad_options;
 
 /**
@@ -175,7 +184,8 @@ extern "C" {
  * pentad_last_error). To be closed with pentad_close.
  *
  * The caller sees to this:
- * `options` is null or points to options, whose `listen` points to so many strings; `data` and `fsync` are strings or null.
+ * `options` is null or points to options, whose `listen` and `settings` point to so many strings; `data` and `fsync` are
+ * strings or null.
  */
 struct pentad_server *pentad_open(const struct pentad_options *options);
 

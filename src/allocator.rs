@@ -23,9 +23,6 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, Ordering};
 
-/// What a thread counts for itself before it tells all: so that counting costs no shared cache line.
-const TOLD_BYTES: isize = 64 * 1024;
-
 static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
 
 thread_local! {
@@ -33,12 +30,14 @@ thread_local! {
     static UNTOLD: Cell<isize> = const { Cell::new(0) };
 }
 
-/// An allocator that counts.
+/// An allocator that counts. A thread counts up to so many bytes for itself before it tells all, so that counting costs no
+/// shared cache line; when it ends it may take them with it. With 0 it tells at once, which is for programs whose threads come
+/// and go.
 #[derive(Debug)]
-pub struct Counting<A>(pub A);
+pub struct Counting<A, const UNTOLD_BYTES: usize = 65536>(pub A);
 
 /// Bytes that the process has allocated and not freed, in the sizes that allocators round to; exact for the thread that asks,
-/// within 64 KiB for each other one. 0 unless [`Counting`] is the global allocator.
+/// and but for what each other one has not told, those that have ended among them. 0 unless [`Counting`] is the global allocator.
 pub fn allocated_bytes() -> usize {
     let untold = UNTOLD.try_with(Cell::get).unwrap_or(0);
     let bytes = ALLOCATED.load(Ordering::Relaxed).saturating_add(untold);
@@ -46,10 +45,14 @@ pub fn allocated_bytes() -> usize {
 }
 
 #[inline]
-fn count(bytes: isize) {
+fn count<const UNTOLD_BYTES: usize>(bytes: isize) {
+    if UNTOLD_BYTES == 0 {
+        ALLOCATED.fetch_add(bytes, Ordering::Relaxed);
+        return;
+    }
     let told = UNTOLD.try_with(|untold| {
         let sum = untold.get() + bytes;
-        if sum.abs() < TOLD_BYTES {
+        if sum.unsigned_abs() < UNTOLD_BYTES {
             untold.set(sum);
         } else {
             untold.set(0);
@@ -83,13 +86,13 @@ fn rounded(size: usize) -> isize {
 
 // SAFETY: every call goes to the inner allocator as it came, which keeps the contract; counting neither allocates nor
 // unwinds (the thread local has no initializer and no destructor).
-unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
+unsafe impl<A: GlobalAlloc, const UNTOLD_BYTES: usize> GlobalAlloc for Counting<A, UNTOLD_BYTES> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the contract of `alloc`.
         let block = unsafe { self.0.alloc(layout) };
         if !block.is_null() {
-            count(rounded(layout.size()));
+            count::<UNTOLD_BYTES>(rounded(layout.size()));
         }
         block
     }
@@ -99,7 +102,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
         // SAFETY: the caller keeps the contract of `alloc_zeroed`.
         let block = unsafe { self.0.alloc_zeroed(layout) };
         if !block.is_null() {
-            count(rounded(layout.size()));
+            count::<UNTOLD_BYTES>(rounded(layout.size()));
         }
         block
     }
@@ -108,7 +111,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         // SAFETY: the caller keeps the contract of `dealloc`.
         unsafe { self.0.dealloc(block, layout) };
-        count(-rounded(layout.size()));
+        count::<UNTOLD_BYTES>(-rounded(layout.size()));
     }
 
     #[inline]
@@ -116,7 +119,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
         // SAFETY: the caller keeps the contract of `realloc`.
         let new = unsafe { self.0.realloc(block, layout, new_size) };
         if !new.is_null() {
-            count(rounded(new_size) - rounded(layout.size()));
+            count::<UNTOLD_BYTES>(rounded(new_size) - rounded(layout.size()));
         }
         new
     }
@@ -129,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_allocated_is_counted_until_it_is_freed() {
-        let counting = Counting(System);
+        let counting: Counting<System> = Counting(System);
         let before = allocated_bytes();
         let layout = Layout::from_size_align(100_000, 8).unwrap();
         // SAFETY: the layout is not empty, and what is allocated is given back with the layout it has.
@@ -140,6 +143,18 @@ mod tests {
             assert_eq!(allocated_bytes() - before, 1_003_520);
             counting.dealloc(block, Layout::from_size_align(1_000_000, 8).unwrap());
         }
+        assert_eq!(allocated_bytes(), before);
+
+        // A thread that ends takes nothing with it where everything is told.
+        let counting: Counting<System, 0> = Counting(System);
+        let alloc = || {
+            // SAFETY: the layout is not empty.
+            unsafe { counting.alloc(layout) }.expose_provenance()
+        };
+        let block = std::thread::scope(|scope| scope.spawn(alloc).join()).unwrap();
+        assert_eq!(allocated_bytes() - before, 114_688);
+        // SAFETY: it was allocated with this layout.
+        unsafe { counting.dealloc(std::ptr::with_exposed_provenance_mut(block), layout) };
         assert_eq!(allocated_bytes(), before);
     }
 

@@ -35,6 +35,9 @@ pub struct Builder {
     grace: Duration,
     data: Option<(PathBuf, Fsync)>,
     sync_thread: bool,
+    allocated: Option<fn() -> usize>,
+    /// Names and values in turn.
+    settings: Vec<Vec<u8>>,
     protocols: Protocols,
     commands: Vec<Register>,
     error: Option<BuildError>,
@@ -54,6 +57,8 @@ impl Default for Builder {
             grace: GRACE,
             data: None,
             sync_thread: false,
+            allocated: None,
+            settings: Vec::new(),
             protocols: Protocols::default(),
             commands: Vec::new(),
             error: None,
@@ -74,6 +79,8 @@ pub enum BuildError {
     Bind(BindError),
     /// The data cannot be kept there, or what is kept there cannot be loaded.
     Data(StorageError),
+    /// A setting is none, or cannot be set to that: what `CONFIG SET` says of it.
+    Setting(String),
 }
 
 impl fmt::Display for BuildError {
@@ -86,6 +93,7 @@ impl fmt::Display for BuildError {
             BuildError::Command(error) => write!(f, "{error}"),
             BuildError::Bind(error) => write!(f, "{error}"),
             BuildError::Data(error) => write!(f, "{error}"),
+            BuildError::Setting(error) => f.write_str(error),
         }
     }
 }
@@ -94,7 +102,7 @@ impl std::error::Error for BuildError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BuildError::Listen(_, error) => Some(error),
-            BuildError::Protocol(_) => None,
+            BuildError::Protocol(_) | BuildError::Setting(_) => None,
             BuildError::Command(error) => Some(error),
             BuildError::Bind(error) => Some(error),
             BuildError::Data(error) => Some(error),
@@ -119,6 +127,37 @@ impl Builder {
     /// All limits.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
+        self
+    }
+
+    /// Says how many bytes the program has allocated: without that there is no `maxmemory`. See [`crate::allocator`], whose
+    /// [`allocated_bytes`](crate::allocator::allocated_bytes) is meant for this.
+    pub fn allocated(mut self, read: fn() -> usize) -> Self {
+        self.allocated = Some(read);
+        self
+    }
+
+    /// Sets what `CONFIG SET` can set: `maxmemory`, `requirepass`, the certificates of TLS ... All of it is set at once, when
+    /// the [data](Builder::data) is loaded and before anything listens.
+    ///
+    /// ```
+    /// use std::alloc::System;
+    /// use pentad::{Server, allocator::{Counting, allocated_bytes}};
+    ///
+    /// #[global_allocator]
+    /// static ALLOCATOR: Counting<System> = Counting(System);
+    ///
+    /// let mut server = Server::builder()
+    ///     .allocated(allocated_bytes)
+    ///     .setting("maxmemory", "100mb")
+    ///     .setting("maxmemory-policy", "allkeys-lfu")
+    ///     .build()?;
+    /// let reply = server.store().execute(["CONFIG", "GET", "maxmemory"])?;
+    /// assert_eq!(reply.field("maxmemory").and_then(|value| value.as_str()), Some("104857600"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn setting(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
+        self.settings.extend([name.into(), value.into()]);
         self
     }
 
@@ -230,7 +269,7 @@ impl Builder {
         self
     }
 
-    /// Checks everything, loads the [data](Builder::data), and binds all listeners. No client is served before the first
+    /// Checks everything, loads the [data](Builder::data), sets the [settings](Builder::setting), and binds all listeners. No client is served before the first
     /// turn.
     pub fn build(self) -> Result<Server, BuildError> {
         if let Some(error) = self.error {
@@ -251,6 +290,7 @@ impl Builder {
         let mut server = Server::bind_with_clock(config, self.clock)?;
         server.set_grace(self.grace);
         let engine = server.engine_mut();
+        engine.hub.allocated = self.allocated;
         engine.hub.protocols = self.protocols;
         for register in self.commands {
             register(engine).map_err(BuildError::Command)?;
@@ -259,6 +299,13 @@ impl Builder {
             let journal = Journal::in_directory(&dir, fsync, self.sync_thread);
             engine.set_storage(Box::new(journal.map_err(BuildError::Data)?));
             engine.load_all().map_err(BuildError::Data)?;
+        }
+        if !self.settings.is_empty() {
+            let command = [b"CONFIG".to_vec(), b"SET".to_vec()];
+            let set = server
+                .store()
+                .execute(command.into_iter().chain(self.settings));
+            set.map_err(|error| BuildError::Setting(error.text().to_owned()))?;
         }
         for one in listen {
             server.listen(one)?;

@@ -14,6 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
+#[cfg(libpentad)]
+use crate::allocator::{Counting, allocated_bytes};
 use crate::handle::Handle;
 use crate::keyspace::{Db, Seed};
 use crate::protocol::resp::ReplyBuffer;
@@ -21,6 +23,12 @@ use crate::server::Server;
 use crate::storage::Fsync;
 
 pub use reply::{Reply, ReplyType};
+
+/// The allocator of the library for C: any number of threads may come, change something and end. As part of a program in
+/// Rust, it is for that to have one.
+#[cfg(libpentad)]
+#[global_allocator]
+static ALLOCATOR: Counting<std::alloc::System, 0> = Counting(std::alloc::System);
 
 /// How a server is to be. Zeros and null pointers are the defaults: begin with `pentad_options options = {0};`.
 #[repr(C)]
@@ -47,6 +55,11 @@ pub struct Options {
     /// Other than 0: a thread of the library's own syncs those files once a second, and no turn waits for the disk then. 0:
     /// the library has no thread.
     pub sync_thread: u8,
+    /// What CONFIG SET can set, names and values in turn: "maxmemory", "100mb", "tls-cert-file", "server.pem" ... It is set
+    /// before anything listens.
+    pub settings: *const *const c_char,
+    /// How many strings these are: two for each setting.
+    pub settings_count: usize,
 }
 
 /// A server. One thread may use it at a time; any may stop or wake it meanwhile.
@@ -68,16 +81,30 @@ struct Inner {
 /// pentad_last_error). To be closed with pentad_close.
 ///
 /// # Safety
-/// `options` is null or points to options, whose `listen` points to so many strings; `data` and `fsync` are strings or null.
+/// `options` is null or points to options, whose `listen` and `settings` point to so many strings; `data` and `fsync` are
+/// strings or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn pentad_open(options: *const Options) -> *mut CServer {
     guard(std::ptr::null_mut(), || {
         let mut builder = Server::builder();
+        #[cfg(libpentad)]
+        {
+            builder = builder.allocated(allocated_bytes);
+        }
         // SAFETY: null or valid, by this function's contract.
         if let Some(options) = unsafe { options.as_ref() } {
             // SAFETY: `listen` points to so many strings, by this function's contract.
-            for url in unsafe { strings(options.listen, options.listen_count) }? {
+            for url in unsafe { strings(options.listen, options.listen_count, "listen") }? {
                 builder = builder.listen(url);
+            }
+            // SAFETY: `settings` points to so many strings, by this function's contract.
+            let settings =
+                unsafe { strings(options.settings, options.settings_count, "settings") }?;
+            let (pairs, []) = settings.as_chunks() else {
+                return Err("settings has a name without a value".to_owned());
+            };
+            for [name, value] in pairs {
+                builder = builder.setting(name, *value);
             }
             let mut limits = crate::config::Limits::default();
             let unless_zero = |value: usize, or: usize| if value == 0 { or } else { value };
@@ -433,18 +460,23 @@ unsafe fn lock<'s>(server: *const CServer) -> Result<MutexGuard<'s, Inner>, Stri
 
 /// # Safety
 /// `first` is null or points to `count` pointers, each null or to a string that ends with a zero byte.
-unsafe fn strings<'s>(first: *const *const c_char, count: usize) -> Result<Vec<&'s str>, String> {
+unsafe fn strings<'s>(
+    first: *const *const c_char,
+    count: usize,
+    list: &str,
+) -> Result<Vec<&'s str>, String> {
     // SAFETY: by this function's contract.
-    let pointers = unsafe { slice(first, count) }.ok_or("the list of URLs is a null pointer")?;
+    let pointers =
+        unsafe { slice(first, count) }.ok_or_else(|| format!("{list} is a null pointer"))?;
     pointers
         .iter()
         .enumerate()
-        .map(|(index, &url)| {
+        .map(|(index, &text)| {
             // SAFETY: null or a string, by this function's contract.
-            let url =
-                unsafe { string(url) }.ok_or_else(|| format!("URL {index} is a null pointer"))?;
-            url.to_str()
-                .map_err(|_| format!("URL {index} is not UTF-8"))
+            let text = unsafe { string(text) }
+                .ok_or_else(|| format!("{list}[{index}] is a null pointer"))?;
+            text.to_str()
+                .map_err(|_| format!("{list}[{index}] is not UTF-8"))
         })
         .collect()
 }

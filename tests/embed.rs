@@ -544,6 +544,36 @@ fn a_command_of_the_hosts_own_is_a_command() {
 }
 
 #[test]
+fn settings_are_in_force_before_anything_listens() {
+    let server = Server::builder()
+        .listen("resp://127.0.0.1:0")
+        .setting("requirepass", "secret")
+        .setting("maxclients", "1")
+        .build()
+        .unwrap()
+        .spawn()
+        .unwrap();
+    let mut client = Client::connect(server.address().unwrap());
+    assert_eq!(client.ask("PING\r\n"), "-NOAUTH Authentication required.");
+    assert_eq!(client.ask("AUTH secret\r\n"), "+OK");
+    let mut other = Client::connect(server.address().unwrap());
+    assert_eq!(other.line(), "-ERR max number of clients reached");
+
+    let refused = |name, value: &str| match Server::builder().setting(name, value).build() {
+        Err(BuildError::Setting(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        refused("nonsense", "1"),
+        "ERR Unknown option or number of arguments for CONFIG SET - 'nonsense'"
+    );
+    assert_eq!(
+        refused("timeout", "-1"),
+        "ERR CONFIG SET failed (possibly related to argument 'timeout') - argument must be between 0 and 9223372036854775807 inclusive"
+    );
+}
+
+#[test]
 fn what_a_command_may_not_be_is_refused() {
     let register = |name, spec| {
         let built = Server::builder().command(name, spec, |_, _| Ok(())).build();

@@ -24,8 +24,8 @@ Darwin)
     name=-Wl,-soname,$library
     ;;
 esac
-cargo rustc --locked --release --lib --no-default-features --features capi --crate-type cdylib,staticlib \
-    --target-dir "$target" -- -C link-arg="$name"
+cargo rustc --locked --release --lib --no-default-features --features capi,tls --crate-type cdylib,staticlib \
+    --target-dir "$target" -- --cfg libpentad -C link-arg="$name"
 
 install -d "$prefix/include" "$prefix/lib/pkgconfig"
 install -m 644 include/pentad.h "$prefix/include/"

@@ -128,7 +128,7 @@ static void null_pointers_and_other_mistakes(void) {
 
     const char *urls[] = {"resp://127.0.0.1:0", NULL, "nonsense", "resp://127.0.0.1:0?db=99", "\xff"};
     pentad_options options = {.listen = urls, .listen_count = 2};
-    CHECK(pentad_open(&options) == NULL && strstr(pentad_last_error(), "URL 1 is a null pointer") != NULL);
+    CHECK(pentad_open(&options) == NULL && strstr(pentad_last_error(), "listen[1] is a null pointer") != NULL);
     options.listen = NULL;
     CHECK(pentad_open(&options) == NULL);
     for (int bad = 2; bad < 5; bad++) {
@@ -136,6 +136,13 @@ static void null_pointers_and_other_mistakes(void) {
         options.listen_count = 1;
         CHECK(pentad_open(&options) == NULL && strlen(pentad_last_error()) > 0);
     }
+    const char *settings[] = {"tls-auth-clients", "no", "tls-cert-file", "cert.pem", "tls-key-file", "key.pem", NULL};
+    pentad_options set = {.settings = settings, .settings_count = 6};
+    CHECK(pentad_open(&set) == NULL && strstr(pentad_last_error(), "key.pem: ") != NULL);
+    set.settings_count = 5;
+    CHECK(pentad_open(&set) == NULL && strstr(pentad_last_error(), "without a value") != NULL);
+    set.settings_count = 7;
+    CHECK(pentad_open(&set) == NULL && strstr(pentad_last_error(), "settings[6] is a null pointer") != NULL);
     pentad_options too_many = {.databases = 200};
     CHECK(pentad_open(&too_many) == NULL && strstr(pentad_last_error(), "databases is 200") != NULL);
 
@@ -225,6 +232,26 @@ static void clients_that_break_off(void) {
     CHECK(access(unix_path, F_OK) != 0 && rmdir(path) == 0);
 }
 
+// The library knows how much memory is in use, and what to do about it.
+static void memory_that_is_limited(void) {
+    const char *settings[] = {"maxmemory", "8mb", "maxmemory-policy", "allkeys-lru"};
+    pentad_options options = {.settings = settings, .settings_count = 4};
+    pentad_server *server = pentad_open(&options);
+    CHECK(server != NULL);
+    static char value[100001];
+    memset(value, 'v', sizeof value - 1);
+    for (int number = 0; number < 200; number++) {
+        char key[20];
+        snprintf(key, sizeof key, "key:%d", number);
+        expect_text(server, PENTAD_TYPE_SIMPLE, "OK", "SET", key, value, NULL);
+        CHECK(pentad_turn(server, 0) == 0);
+    }
+    pentad_reply *reply = run(server, "DBSIZE", NULL, NULL, NULL);
+    CHECK(reply != NULL && reply->integer >= 40 && reply->integer <= 80);
+    pentad_reply_free(reply);
+    CHECK(pentad_close(server) == 0);
+}
+
 static void data_that_is_kept(void) {
     char path[] = "/tmp/pentad-capi-XXXXXX";
     CHECK(mkdtemp(path) != NULL);
@@ -257,6 +284,7 @@ int main(void) {
     null_pointers_and_other_mistakes();
     a_thread_of_its_own();
     clients_that_break_off();
+    memory_that_is_limited();
     data_that_is_kept();
     puts("ok");
     return 0;

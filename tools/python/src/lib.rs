@@ -5,17 +5,19 @@
 
 mod value;
 
+use std::alloc::System;
 use std::path::PathBuf;
 use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use pentad::allocator::{Counting, allocated_bytes};
 use pentad::keyspace::{Db, Seed};
 use pentad::storage::Fsync;
 use pentad::testing::{self, ManualClock, TestServer};
 use pentad::{ErrorReply, Handle, RespValue, Store, SubmitError};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use value::{bytes_of, reply_error, to_python};
 
@@ -45,12 +47,16 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Snapshot>()
 }
 
+/// Exact, for any number of threads may come, change something and end. What is Python's own is not counted.
+#[global_allocator]
+static ALLOCATOR: Counting<System, 0> = Counting(System);
+
 /// A server in this process, on a thread of its own. It listens at the given URLs, or else for RESP (Redis) at a free
 /// port of loopback, and ends with `close`, with its `with` block, or when nobody refers to it any more.
 ///
 /// With `data` all data is kept in files of that directory (made if it is missing), loaded from there at first, and on the
 /// disk as `fsync` says: "always" before a change is answered, "everysec" a second later at most, "no" when the system
-/// likes. `seed` makes what is drawn at random the same in each run. With `manual_clock` the clock stands still until it is
+/// likes. `settings` are what CONFIG SET can set, such as `{"maxmemory": "100mb"}`. `seed` makes what is drawn at random the same in each run. With `manual_clock` the clock stands still until it is
 /// advanced.
 #[pyclass(frozen, module = "pentad")]
 struct Server {
@@ -65,7 +71,7 @@ struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*listen, databases=16, clients_max=10000, seed=None, manual_clock=false, grace_ms=5000, data=None, fsync="everysec"))]
+    #[pyo3(signature = (*listen, databases=16, clients_max=10000, seed=None, manual_clock=false, grace_ms=5000, data=None, fsync="everysec", settings=None))]
     #[expect(clippy::too_many_arguments, reason = "each has a name in Python")]
     fn new(
         py: Python<'_>,
@@ -77,6 +83,7 @@ impl Server {
         grace_ms: u64,
         data: Option<PathBuf>,
         fsync: &str,
+        settings: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Self> {
         let fsync = Fsync::parse(fsync)
             .ok_or_else(|| PyValueError::new_err("fsync is always, everysec or no"))?;
@@ -87,12 +94,16 @@ impl Server {
         };
         let mut builder = pentad::Server::builder()
             .limits(limits)
+            .allocated(allocated_bytes)
             .grace(Duration::from_millis(grace_ms));
         if let Some(seed) = seed {
             builder = builder.seed(Seed::fixed(seed));
         }
         if let Some(dir) = data {
             builder = builder.data(dir, fsync).sync_thread();
+        }
+        for (name, value) in settings.into_iter().flatten() {
+            builder = builder.setting(&name.extract::<String>()?, bytes_of(&value)?);
         }
         let listen = if listen.is_empty() {
             vec!["resp://127.0.0.1:0".to_owned()]

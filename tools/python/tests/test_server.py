@@ -68,6 +68,40 @@ def test_data_is_kept_and_loaded(tmp_path):
         pentad.Server(data=tmp_path, fsync="sometimes")
 
 
+def test_settings_are_what_config_set_takes(tmp_path):
+    settings = {"maxmemory": 1 << 20, "maxmemory-policy": "allkeys-lru", "requirepass": b"secret"}
+    with pentad.Server(settings=settings) as server:
+        assert server.execute("CONFIG", "GET", "maxmemory*")[b"maxmemory"] == b"1048576"
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=server.port).ping()
+        assert redis.Redis(port=server.port, password="secret").ping()
+    with pytest.raises(ValueError, match="nonsense"):
+        pentad.Server(settings={"nonsense": 1})
+    with pytest.raises(ValueError, match="TLS needs a certificate"):
+        pentad.Server("resp+tls://127.0.0.1:0")
+
+
+def test_listeners_can_have_tls(tmp_path):
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "server.key")
+    with open(tmp_path / "server.pem", "wb") as file:
+        for pem in certificate.cert_chain_pems:
+            file.write(pem.bytes())
+    settings = {
+        "tls-cert-file": str(tmp_path / "server.pem"),
+        "tls-key-file": str(tmp_path / "server.key"),
+        "tls-auth-clients": "no",
+    }
+    with pentad.Server("resp+tls://localhost:0", settings=settings) as server:
+        ca = str(tmp_path / "ca.pem")
+        client = redis.Redis("localhost", server.port, ssl=True, ssl_ca_certs=ca, ssl_check_hostname=True)
+        client.set("greeting", "hello")
+        assert server.get("greeting") == b"hello"
+
+
 def test_every_type_of_reply_has_one_of_pythons(server):
     run = server.execute
     assert run("SET", "k", "v") == "OK"

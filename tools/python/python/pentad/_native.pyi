@@ -41,6 +41,7 @@ class Server:
         grace_ms: int = 5000,
         data: Union[str, os.PathLike[str], None] = None,
         fsync: str = "everysec",
+        settings: Optional[dict[str, _Arg]] = None,
     ) -> Server: ...
     def __enter__(self) -> Server: ...
     def __exit__(
