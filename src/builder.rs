@@ -269,8 +269,8 @@ impl Builder {
         self
     }
 
-    /// Checks everything, loads the [data](Builder::data), sets the [settings](Builder::setting), and binds all listeners. No client is served before the first
-    /// turn.
+    /// Checks everything, loads the [data](Builder::data), sets the [settings](Builder::setting), and binds all listeners. No
+    /// client is served before the first turn.
     pub fn build(self) -> Result<Server, BuildError> {
         if let Some(error) = self.error {
             return Err(error);
