@@ -138,14 +138,7 @@ impl Drop for Redis {
 impl Connection {
     /// Runs one request and gives its reply.
     pub fn ask<W: AsRef<[u8]>>(&mut self, words: &[W]) -> Value {
-        self.stream.write_all(&encode(words)).expect("to be heard");
-        loop {
-            if let Some((value, len)) = Value::read(&self.input) {
-                self.input.drain(..len);
-                return value;
-            }
-            assert!(self.fill(), "redis-server closed the connection");
-        }
+        self.ask_all(&[encode(words)]).remove(0)
     }
 
     /// Sends encoded requests at once and gives their replies.

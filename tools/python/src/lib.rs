@@ -56,8 +56,8 @@ static ALLOCATOR: Counting<System, 0> = Counting(System);
 ///
 /// With `data` all data is kept in files of that directory (made if it is missing), loaded from there at first, and on the
 /// disk as `fsync` says: "always" before a change is answered, "everysec" a second later at most, "no" when the system
-/// likes. `settings` are what CONFIG SET can set, such as `{"maxmemory": "100mb"}`. `seed` makes what is drawn at random the same in each run. With `manual_clock` the clock stands still until it is
-/// advanced.
+/// likes. `settings` are what CONFIG SET can set, such as `{"maxmemory": "100mb"}`. `seed` makes what is drawn at random the
+/// same in each run. With `manual_clock` the clock stands still until it is advanced.
 #[pyclass(frozen, module = "pentad")]
 struct Server {
     /// `None` once it is closed.

@@ -68,7 +68,7 @@ def test_data_is_kept_and_loaded(tmp_path):
         pentad.Server(data=tmp_path, fsync="sometimes")
 
 
-def test_settings_are_what_config_set_takes(tmp_path):
+def test_settings_are_what_config_set_takes():
     settings = {"maxmemory": 1 << 20, "maxmemory-policy": "allkeys-lru", "requirepass": b"secret"}
     with pentad.Server(settings=settings) as server:
         assert server.execute("CONFIG", "GET", "maxmemory*")[b"maxmemory"] == b"1048576"
